@@ -1,0 +1,1 @@
+"""Graph unlearning: nodes, edges, features and classes of a graph."""

@@ -1,0 +1,1 @@
+"""Machine unlearning in scikit-learn's style: fit, unlearn, audit."""

@@ -1,0 +1,1 @@
+"""Metrics, membership attacks, retrained references and the Audit object."""

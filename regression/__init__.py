@@ -1,0 +1,1 @@
+"""Regression unlearning: continuous targets from images, text, series and tables."""

@@ -1,0 +1,1 @@
+"""Vision unlearning: image classifiers, face benchmarks and the protection of images."""
