@@ -1,0 +1,389 @@
+"""The contract: `fit` remembers, `unlearn` forgets, and nothing changes when either fails."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d, get_tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mlunlearn._compat import _check_sample_weight
+from mlunlearn.data import Block, TrainingData, take_rows
+from mlunlearn.exceptions import DataChangedError, DataNotAttachedError, ForgetRequestError
+from mlunlearn.receipts import Receipt, Work
+from mlunlearn.requests import (
+    ForgetRequest,
+    check_sample_ids,
+    resolve_classes,
+    resolve_ids,
+    resolve_positions,
+)
+from mlunlearn.seeds import root_seed
+
+Guarantee = Literal["exact", "certified", "approximate"]
+Exactness = Literal["bits", "law", "influence"]
+
+
+class UnlearnerMixin:
+    """What every unlearner shares: requests, receipts, references to data, and no half-done changes.
+
+    A method implements two private hooks and nothing else of the contract:
+
+    - ``_fit(fit_params)`` learns from the retained rows, read through ``self._read(group)``;
+    - ``_unlearn(rows)`` forgets `rows` (ascending positions, none forgotten before) by assigning **new** objects
+      to fitted attributes, and returns a `Work`. While it runs, ``forgotten_`` still shows the state before.
+
+    A method that retrains parts apart also overrides ``_groups``.
+
+    Notes
+    -----
+    ``guarantee`` names what `unlearn` promises; ``exactness`` says in which sense an exact method is exact:
+    ``"bits"`` (every stored parameter equals that of a fresh fit without the rows), ``"law"`` (the same
+    distribution) or ``"influence"`` (no stored parameter is a function of a forgotten row).
+    """
+
+    guarantee: ClassVar[Guarantee]
+    exactness: ClassVar[Exactness | None] = None
+
+    # ---------------------------------------------------------------- fit
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        sample_ids: Any = None,
+        exclude: Any = None,
+        **fit_params: Any,
+    ) -> Self:
+        """Learn from the rows of `X`, all but those in `exclude`.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Training inputs. The model keeps a reference, not a copy, until it is asked to forget.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights, passed on to the estimator. Zero weight is not removal.
+        sample_ids : array-like of shape (n_samples,) or None, default=None
+            Integer or string ids of records, persons or sources, stored as keyed hashes. All rows of an id
+            are kept together, and `unlearn` takes them as ``forget_ids``.
+        exclude : array-like of int, boolean mask or slice, default=None
+            Rows to leave out, as if they had been forgotten already. For an exact method this is the model that
+            `unlearn` has to match.
+        **fit_params : dict
+            What the method takes besides.
+
+        Returns
+        -------
+        self
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            If the input is not what the estimator takes; an earlier fit is left as it was.
+        """
+        with _unchanged_on_failure(self):
+            self._forget_fit()
+            self._remember(X, y, sample_weight, sample_ids, exclude)
+            self._fit(**fit_params)
+        return self
+
+    def _forget_fit(self) -> None:
+        params = self.get_params(deep=False)
+        for name in [name for name in vars(self) if name not in params]:
+            if name.endswith("_") or name in ("_data", "_ids", "_checksums", "_received"):
+                delattr(self, name)
+
+    def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, exclude: Any) -> None:
+        X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=True)
+        n_samples = X.shape[0]
+        self.seed_ = root_seed(getattr(self, "random_state", None))
+        self._ids = None if sample_ids is None else check_sample_ids(sample_ids, n_samples, self.seed_)
+        self.n_samples_fit_ = n_samples
+        self.forgotten_ = np.zeros(n_samples, dtype=bool)
+        self.receipts_: list[Receipt] = []
+        self._data = TrainingData(X, y, sample_weight)
+        self._checksums: dict[int, int] = {}
+        if exclude is not None:
+            self._exclude(exclude)
+        if is_classifier(self):
+            check_classification_targets(y)
+            self.classes_ = np.unique(self._data.labels(self._retained()))
+
+    def _exclude(self, exclude: Any) -> None:
+        if not isinstance(exclude, slice) and np.size(exclude) == 0:
+            return
+        rows = resolve_positions(exclude, self.n_samples_fit_, name="exclude")
+        if len(rows) == self.n_samples_fit_:
+            raise ForgetRequestError("exclude names every row; there is nothing left to learn from.")
+        self.forgotten_[rows] = True
+        self._data.forget(rows)
+
+    def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
+        tags = get_tags(self)
+        y = _as_array(y)
+        if y is None and tags.target_tags.required:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        X = self._check_input(X, reset=reset)
+        if y is not None:
+            y = _check_target(y, multi_output=tags.target_tags.multi_output, numeric=not is_classifier(self))
+            check_consistent_length(X, y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        return X, y, sample_weight
+
+    def _check_input(self, X: Any, *, reset: bool) -> Any:
+        """Validate inputs as the inner estimator's tags ask, without a copy where they are in order already.
+
+        Data frames stay data frames and texts stay texts: the estimator inside is the one that reads them.
+        """
+        if _is_text(X):
+            return np.asarray(X, dtype=object)
+        if hasattr(X, "iloc") or hasattr(X, "__dataframe__"):
+            return validate_data(self, X, skip_check_array=True, reset=reset)
+        tags = get_tags(self).input_tags
+        return validate_data(
+            self,
+            _as_array(X),
+            accept_sparse="csr" if tags.sparse else False,
+            dtype=None,
+            allow_nd=tags.three_d_array,
+            ensure_all_finite=not tags.allow_nan,
+            reset=reset,
+        )
+
+    # ------------------------------------------------------------ unlearn
+
+    def unlearn(self, forget_idx: Any = None, *, forget_ids: Any = None, classes: Any = None) -> Self:
+        """Forget rows, and record what that did in ``receipts_``.
+
+        Exactly one of the three ways to name rows is given. Rows that were forgotten before are skipped.
+
+        Parameters
+        ----------
+        forget_idx : array-like of int, boolean mask of shape (n_samples_fit_,) or slice
+            Positions in the data given to `fit`; they stay valid over any number of requests.
+        forget_ids : str, int or iterable of them
+            Ids given to ``fit(..., sample_ids=...)``; every row of each is forgotten.
+        classes : label or iterable of labels
+            Classes of which every row is forgotten; they leave ``classes_``.
+
+        Returns
+        -------
+        self
+            The model without those rows.
+
+        Raises
+        ------
+        ForgetRequestError
+            If the request cannot be served as made: see the message. `UnknownIdError` for unknown names.
+        DataNotAttachedError
+            If the model was reloaded and holds no training data.
+        DataChangedError
+            If the rows to retrain on were edited since `fit`.
+
+        Notes
+        -----
+        A call that fails or is interrupted leaves the model as it was.
+        """
+        check_is_fitted(self)
+        started = perf_counter()
+        self._require_data()
+        request = self._resolve(forget_idx, forget_ids, classes)
+        with _unchanged_on_failure(self):
+            work = self._unlearn(request.rows) if len(request.rows) else Work(samples=0, full=0)
+            self._record(request, work, started)
+        self._data.forget(request.rows)
+        return self
+
+    def _require_data(self) -> None:
+        if getattr(self, "_data", None) is None:
+            raise DataNotAttachedError(
+                f"This {type(self).__name__} was reloaded without its training data, which is never saved with a "
+                "model; call attach_data(X, y) with the data it was fitted on, then unlearn again."
+            )
+
+    def _resolve(self, forget_idx: Any, forget_ids: Any, classes: Any) -> ForgetRequest:
+        given = [name is not None for name in (forget_idx, forget_ids, classes)]
+        if sum(given) != 1:
+            raise ForgetRequestError(
+                f"unlearn takes exactly one of forget_idx, forget_ids and classes, {sum(given)} were given."
+            )
+        named: tuple[Any, ...] = ()
+        if forget_idx is not None:
+            asked = resolve_positions(forget_idx, self.n_samples_fit_)
+        elif forget_ids is not None:
+            asked = resolve_ids(forget_ids, self._ids, self.seed_)
+        else:
+            named = resolve_classes(classes, self._known_classes())
+            asked = self._rows_of_classes(named)
+        before = self.forgotten_[asked]
+        request = ForgetRequest(rows=asked[~before], already=asked[before], classes=named)
+        self._check_something_is_left(request)
+        return request
+
+    def _known_classes(self) -> list[Any]:
+        if not is_classifier(self):
+            raise ForgetRequestError(f"{type(self).__name__} is not a classifier and has no classes to forget.")
+        forgotten = [label for receipt in self.receipts_ for label in receipt.classes]
+        return [*self.classes_.tolist(), *forgotten]
+
+    def _rows_of_classes(self, classes: tuple[Any, ...]) -> np.ndarray:
+        retained = self._retained()
+        return retained[np.isin(self._data.labels(retained), list(classes))]
+
+    def _check_something_is_left(self, request: ForgetRequest) -> None:
+        left = self._retained_without(request.rows)
+        if not len(left):
+            raise ForgetRequestError(
+                "the request names every row that is left; a model of nothing is no model. Delete the model instead."
+            )
+        if not is_classifier(self) or request.classes or not len(request.rows):
+            return
+        labels_left = self._data.labels(left)
+        for label in np.unique(self._data.labels(request.rows)).tolist():
+            if not (labels_left == label).any():
+                raise ForgetRequestError(
+                    f"the request names the last rows of class {label!r}. To forget the class itself, ask for it: "
+                    f"unlearn(classes=[{label!r}]); to keep it, leave one of its rows."
+                )
+
+    def _record(self, request: ForgetRequest, work: Work, started: float) -> None:
+        forgotten = self.forgotten_.copy()
+        forgotten[request.rows] = True
+        self.forgotten_ = forgotten
+        if request.classes:
+            self.classes_ = np.setdiff1d(self.classes_, list(request.classes))
+        receipt = Receipt(
+            method=type(self).__name__,
+            guarantee=self.guarantee,
+            rows=request.rows,
+            already=request.already,
+            classes=request.classes,
+            n_retained=int((~forgotten).sum()),
+            seconds=perf_counter() - started,
+            work=work,
+            seed=self.seed_,
+        )
+        self.receipts_ = [*self.receipts_, receipt]
+
+    # --------------------------------------------------------------- data
+
+    def _retained(self) -> np.ndarray:
+        return np.flatnonzero(~self.forgotten_)
+
+    def _retained_without(self, rows: np.ndarray) -> np.ndarray:
+        left = ~self.forgotten_
+        left[rows] = False
+        return np.flatnonzero(left)
+
+    def _group(self, group: int) -> np.ndarray:
+        """Positions of the retained rows that are trained on together as `group`, in training order."""
+        return self._retained()
+
+    def _read(self, group: int) -> Block:
+        """Copy the retained rows of a group, and refuse them if they were edited since they were learned."""
+        block = self._data.block(self._group(group))
+        if block.checksum != self._checksums[group]:
+            raise DataChangedError(
+                "The training data was edited after fit: retraining on it would not give the promised model. Restore "
+                "the arrays and call attach_data(X, y), or fit again."
+            )
+        return block
+
+    def attach_data(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Give a reloaded model its training data back.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as given to `fit`
+            Either all rows given to `fit` (those forgotten since may hold anything), or the retained rows
+            alone, in the same order.
+
+        Returns
+        -------
+        self
+            The model, able to unlearn again.
+
+        Raises
+        ------
+        ValueError
+            If the number of rows fits neither form.
+        DataChangedError
+            If the retained rows are not those the model was fitted on.
+        """
+        check_is_fitted(self)
+        retained = self._retained()
+        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        if n_rows not in (self.n_samples_fit_, len(retained)):
+            raise ValueError(
+                f"attach_data got {n_rows} rows, expected the {self.n_samples_fit_} given to fit or the "
+                f"{len(retained)} that are retained."
+            )
+        if n_rows == self.n_samples_fit_ != len(retained):
+            X, y, sample_weight = (take_rows(_as_rows(v), retained) for v in (X, y, sample_weight))
+        X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=False)
+        with _unchanged_on_failure(self):
+            everything = len(retained) == self.n_samples_fit_
+            self._data = TrainingData(X, y, sample_weight, None if everything else retained)
+            for group in self._checksums:
+                self._read(group)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Training data is never saved."""
+        state = super().__getstate__()
+        return {**state, "_data": None} if "_data" in state else state
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copies in memory refer to the same data."""
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        for name, value in vars(self).items():
+            vars(twin)[name] = value.shared() if name == "_data" and value else copy.deepcopy(value, memo)
+        return twin
+
+
+@contextmanager
+def _unchanged_on_failure(model: Any) -> Iterator[None]:
+    before = dict(vars(model))
+    try:
+        yield
+    except BaseException:
+        vars(model).clear()
+        vars(model).update(before)
+        raise
+
+
+def _is_text(X: Any) -> bool:
+    if isinstance(X, (list, tuple)) and X:
+        return isinstance(X[0], str)
+    return isinstance(X, np.ndarray) and X.ndim == 1 and X.size > 0 and isinstance(X[0], str)
+
+
+def _as_array(values: Any) -> Any:
+    """Read torch tensors as arrays; leave everything else alone."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
+
+
+def _as_rows(values: Any) -> Any:
+    return np.asarray(values) if isinstance(values, (list, tuple)) else _as_array(values)
+
+
+def _check_target(y: Any, *, multi_output: bool, numeric: bool) -> np.ndarray:
+    y = np.asarray(y) if multi_output and np.ndim(y) == 2 else column_or_1d(y, warn=True)
+    if numeric and y.dtype.kind not in "fiub":
+        y = y.astype(np.float64)
+    assert_all_finite(y, input_name="y")
+    return y

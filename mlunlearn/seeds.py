@@ -1,0 +1,84 @@
+"""Seeds: one root per fit, every other one derived from it by name, never by what else is in the data."""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+LARGEST_SEED = 2**31 - 1
+
+
+def root_seed(random_state: Any) -> int:
+    """Turn a ``random_state`` parameter into the integer all seeds of a fit derive from.
+
+    Parameters
+    ----------
+    random_state : int, numpy.random.RandomState or None
+        As in scikit-learn; an integer is returned as it is.
+
+    Returns
+    -------
+    int
+        A non-negative integer.
+    """
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(LARGEST_SEED))
+
+
+def derive_seeds(root: int, *key: int, n: int = 1) -> list[int]:
+    """Derive `n` independent seeds from a root and the name of what they are for.
+
+    Parameters
+    ----------
+    root : int
+        The root seed of the fit.
+    *key : int
+        What the seeds are for, such as shard and stage.
+    n : int, default=1
+        How many seeds.
+
+    Returns
+    -------
+    list of int
+        Seeds in ``[0, 2**31 - 1)``; the same for the same root and key, whatever else was drawn.
+
+    Examples
+    --------
+    >>> from mlunlearn.seeds import derive_seeds
+    >>> derive_seeds(0, 3, 1) == derive_seeds(0, 3, 1) != derive_seeds(0, 1, 3)
+    True
+    """
+    words = np.random.SeedSequence(root, spawn_key=key).generate_state(n, dtype=np.uint64)
+    return [int(word % LARGEST_SEED) for word in words]
+
+
+def seed_parameters(estimator: BaseEstimator) -> list[str]:
+    """Name every ``random_state`` parameter of an estimator, those of nested estimators included."""
+    names = sorted(estimator.get_params(deep=True))
+    return [name for name in names if name == "random_state" or name.endswith("__random_state")]
+
+
+def set_seed(estimator: BaseEstimator, seed: int) -> BaseEstimator:
+    """Set every ``random_state`` of an estimator, nested ones included, from one seed.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Changed in place.
+    seed : int
+        The seed; the i-th ``random_state`` in alphabetical order gets the i-th seed derived from it.
+
+    Returns
+    -------
+    estimator
+        The same object.
+    """
+    names = seed_parameters(estimator)
+    if names == ["random_state"]:
+        estimator.random_state = seed
+    elif names:
+        estimator.set_params(**dict(zip(names, derive_seeds(seed, n=len(names)), strict=True)))
+    return estimator

@@ -1,0 +1,189 @@
+"""How a copy of the user's estimator is made and trained, the same in every process and thread."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.validation import has_fit_parameter
+from threadpoolctl import ThreadpoolController
+
+from mlunlearn.data import Block
+from mlunlearn.seeds import derive_seeds, set_seed
+
+Task = Literal["classifier", "regressor"]
+
+
+def as_estimator(estimator: Any, task: Task | None = None) -> BaseEstimator:
+    """Read what the user passed as an estimator with ``random_state``.
+
+    Parameters
+    ----------
+    estimator : estimator, torch module (class or instance) or skorch net
+        Torch models are wrapped in `TorchClassifier` or `TorchRegressor`; estimators are returned as they are.
+    task : {'classifier', 'regressor'} or None, default=None
+        What a torch model is for; None reads it from the net, and takes a bare module for a classifier.
+
+    Returns
+    -------
+    estimator
+        Never a fitted copy: what was passed in is not touched.
+    """
+    if "torch" not in sys.modules:
+        return estimator
+    from mlunlearn.nets import wrap_torch
+
+    return wrap_torch(estimator, task)
+
+
+def refuse_frozen(estimator: BaseEstimator, method: str) -> None:
+    """Refuse estimators that were trained elsewhere.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What an exact method was asked to retrain.
+    method : str
+        Name of the method, for the error.
+
+    Raises
+    ------
+    ValueError
+        If `estimator`, or an estimator inside it, is frozen.
+    """
+    parts = [estimator, *(estimator.get_params(deep=True).values() if hasattr(estimator, "get_params") else [])]
+    if any(isinstance(part, FrozenEstimator) for part in parts):
+        raise ValueError(
+            f"{method} is exact: it retrains its estimator without the forgotten rows, and cannot know which rows a "
+            "FrozenEstimator has seen. Pass the unfitted estimator."
+        )
+
+
+def inherit_tags(tags: Tags, estimator: BaseEstimator) -> Tags:
+    """Take over from the inner estimator what kind of input it accepts."""
+    inner = get_tags(estimator)
+    tags.input_tags = inner.input_tags
+    tags.target_tags.multi_output = inner.target_tags.multi_output
+    tags.target_tags.positive_only = inner.target_tags.positive_only
+    tags.non_deterministic = inner.non_deterministic
+    if tags.classifier_tags and inner.classifier_tags:
+        tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
+        tags.classifier_tags.poor_score = inner.classifier_tags.poor_score
+    if tags.regressor_tags and inner.regressor_tags:
+        tags.regressor_tags.poor_score = inner.regressor_tags.poor_score
+    return tags
+
+
+@lru_cache(maxsize=2)
+def _threadpools(torch_loaded: bool) -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Train on one thread, because the number of threads changes the last bits of sums.
+
+    Several models are trained at once by ``n_jobs`` processes instead.
+    """
+    torch = sys.modules.get("torch")
+    with _threadpools(torch is not None).limit(limits=1):
+        if torch is None:
+            yield
+            return
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def fresh_copy(estimator: BaseEstimator, seed: int) -> BaseEstimator:
+    """Clone an estimator and seed the clone."""
+    return set_seed(clone(estimator), seed)
+
+
+def check_takes_weight(estimator: BaseEstimator, weight: Any, method: str = "fit") -> None:
+    """Refuse sample weights that the estimator would not use.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The inner estimator.
+    weight : array or None
+        Weights given to `fit`.
+    method : {'fit', 'partial_fit'}, default='fit'
+        The call they would go to.
+
+    Raises
+    ------
+    ValueError
+        If weights were given and the estimator takes none.
+    """
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    takes = has_fit_parameter(last, "sample_weight") if method == "fit" else accepts(last.partial_fit, "sample_weight")
+    if weight is not None and not takes:
+        raise ValueError(f"{type(last).__name__}.{method} takes no sample_weight; fit without it.")
+
+
+def accepts(call: Any, name: str) -> bool:
+    """Tell whether a method has a parameter of this name."""
+    from inspect import signature
+
+    return name in signature(call).parameters
+
+
+def fit_block(model: BaseEstimator, block: Block) -> BaseEstimator:
+    """Fit an estimator on a block, its weights included."""
+    if block.weight is None:
+        return model.fit(block.X, block.y)
+    name = f"{model.steps[-1][0]}__sample_weight" if isinstance(model, Pipeline) else "sample_weight"
+    return model.fit(block.X, block.y, **{name: block.weight})
+
+
+def split_passes(n: int, epochs: float, seed: int) -> Iterator[np.ndarray | None]:
+    """Cut a budget in epochs into passes over `n` rows; the last may see only some of them.
+
+    Parameters
+    ----------
+    n : int
+        Rows.
+    epochs : float
+        Budget; at least one row is processed.
+    seed : int
+        Draws the rows of a partial pass.
+
+    Yields
+    ------
+    ndarray of int or None
+        Rows of one pass; None for all of them.
+
+    Examples
+    --------
+    >>> from mlunlearn.training import split_passes
+    >>> [n if rows is None else len(rows) for n in [8] for rows in split_passes(n, 2.5, seed=0)]
+    [8, 8, 4]
+    """
+    whole = int(epochs)
+    yield from [None] * whole
+    rest = n_samples_of(n, epochs) - whole * n
+    if rest:
+        yield np.random.default_rng(seed).permutation(n)[:rest]
+
+
+def n_samples_of(n: int, epochs: float) -> int:
+    """Count the samples that `split_passes` processes."""
+    return max(round(epochs * n), 1) if n else 0
+
+
+def pass_seeds(root: int, *key: int, epochs: float) -> list[int]:
+    """Derive a seed for each pass of a budget, and a last one for drawing the partial pass."""
+    return derive_seeds(root, *key, n=int(epochs) + 2)
