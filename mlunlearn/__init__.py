@@ -1,1 +1,26 @@
 """Machine unlearning in scikit-learn's style: fit, unlearn, audit."""
+
+from mlunlearn.exceptions import (
+    DataChangedError,
+    DataNotAttachedError,
+    ForgetRequestError,
+    UnknownIdError,
+    UnlearningWarning,
+)
+from mlunlearn.receipts import Receipt
+from mlunlearn.retrain import Retrain
+from mlunlearn.sharded import SISAClassifier, SISARegressor
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DataChangedError",
+    "DataNotAttachedError",
+    "ForgetRequestError",
+    "Receipt",
+    "Retrain",
+    "SISAClassifier",
+    "SISARegressor",
+    "UnknownIdError",
+    "UnlearningWarning",
+]

@@ -382,7 +382,8 @@ def _as_rows(values: Any) -> Any:
 
 
 def _check_target(y: Any, *, multi_output: bool, numeric: bool) -> np.ndarray:
-    y = np.asarray(y) if multi_output and np.ndim(y) == 2 else column_or_1d(y, warn=True)
+    y = np.asarray(y) if multi_output else y
+    y = y if multi_output and y.ndim == 2 else column_or_1d(y, warn=True)
     if numeric and y.dtype.kind not in "fiub":
         y = y.astype(np.float64)
     assert_all_finite(y, input_name="y")

@@ -65,7 +65,7 @@ def checksum(values: Any, start: int = 0) -> int:
         return checksum(pd.util.hash_pandas_object(values, index=False).to_numpy(), start)
     values = np.asarray(values)
     if values.dtype.hasobject:
-        values = pd.util.hash_array(values.ravel())
+        values = pd.util.hash_array(values.ravel(), categorize=False)
     return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8), start)
 
 

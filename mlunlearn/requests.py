@@ -255,6 +255,6 @@ def resolve_classes(classes: Any, known: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def _as_list(names: Any) -> list[Any]:
-    if isinstance(names, (str, bytes)) or np.ndim(names) == 0 and not isinstance(names, Iterable):
+    if isinstance(names, (str, bytes)) or (np.ndim(names) == 0 and not isinstance(names, Iterable)):
         return [names]
     return list(np.asarray(names).tolist() if isinstance(names, (np.ndarray, pd.Series, pd.Index)) else names)

@@ -1,0 +1,182 @@
+"""Retraining from scratch: the gold standard that every other method is compared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from mlunlearn.base import UnlearnerMixin
+from mlunlearn.data import Block
+from mlunlearn.receipts import Work
+from mlunlearn.training import (
+    as_estimator,
+    check_takes_weight,
+    fit_block,
+    fresh_copy,
+    inherit_tags,
+    one_thread,
+    refuse_frozen,
+)
+
+
+def _estimator_has(method: str) -> Any:
+    def check(self: Retrain) -> bool:
+        return hasattr(getattr(self, "estimator_", None) or as_estimator(self.estimator), method)
+
+    return check
+
+
+class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
+    """Forget by fitting again without the forgotten rows.
+
+    Classifies or regresses as `estimator` does. It is as exact as unlearning can be, and as slow.
+
+    Parameters
+    ----------
+    estimator : estimator, torch module or skorch net
+        What to fit; never changed. A bare module is taken for a classifier.
+    random_state : int, RandomState instance or None, default=None
+        Seeds every ``random_state`` inside `estimator`, the same at every retraining.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The model fitted on the retained rows.
+    classes_ : ndarray of shape (n_classes,)
+        Labels of the retained rows; classifiers only.
+    n_samples_fit_ : int
+        Rows given to `fit`.
+    forgotten_ : ndarray of bool, shape (n_samples_fit_,)
+        Which of them are forgotten.
+    receipts_ : list of Receipt
+        What each request did.
+
+    See Also
+    --------
+    mlunlearn.SISAClassifier : Exact as well, and faster for few rows.
+
+    Notes
+    -----
+    Guarantee: exact to the bit; after `unlearn` the state is that of ``fit(X, y, exclude=forgotten)``.
+    Cost: one fit on the retained rows per request.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from mlunlearn import Retrain
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = Retrain(LogisticRegression(max_iter=500), random_state=0).fit(X, y)
+    >>> model.unlearn([3, 17, 60]).receipts_[-1].n_retained
+    147
+    """
+
+    guarantee = "exact"
+    exactness = "bits"
+
+    def __init__(self, estimator: Any, *, random_state: Any = None):
+        self.estimator = estimator
+        self.random_state = random_state
+
+    def _fit(self) -> None:
+        refuse_frozen(as_estimator(self.estimator), type(self).__name__)
+        block = self._data.block(self._retained())
+        self._checksums[0] = block.checksum
+        self.estimator_ = self._trained(block)
+
+    def _unlearn(self, rows: np.ndarray) -> Work:
+        retained = self._retained()
+        block = self._read(0).take(~np.isin(retained, rows, assume_unique=True))
+        self.estimator_ = self._trained(block)
+        self._checksums = {0: block.checksum}
+        return Work(samples=len(block), full=len(block))
+
+    def _trained(self, block: Block) -> BaseEstimator:
+        estimator = as_estimator(self.estimator)
+        check_takes_weight(estimator, block.weight)
+        with one_thread():
+            return fit_block(fresh_copy(estimator, self.seed_), block)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict with the model fitted on the retained rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels or values.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(self._check_input(X, reset=False))
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Probabilities, columns as in ``classes_``.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(self._check_input(X, reset=False))
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the decision values of the model fitted on the retained rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Decision values.
+        """
+        check_is_fitted(self)
+        return self.estimator_.decision_function(self._check_input(X, reset=False))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Score as the estimator does: accuracy for classifiers, R2 for regressors.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,)
+            True targets.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights.
+
+        Returns
+        -------
+        float
+            The score.
+        """
+        check_is_fitted(self)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self.estimator_.score(self._check_input(X, reset=False), y, **weights)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(as_estimator(self.estimator))
+        tags.estimator_type = inner.estimator_type
+        tags.classifier_tags, tags.regressor_tags = inner.classifier_tags, inner.regressor_tags
+        tags.target_tags.required = inner.target_tags.required
+        return inherit_tags(tags, as_estimator(self.estimator))

@@ -1,0 +1,512 @@
+"""SISA: sharded, isolated, sliced, aggregated training, and exact forgetting by retraining slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from mlunlearn.base import UnlearnerMixin
+from mlunlearn.data import Block
+from mlunlearn.receipts import Work
+from mlunlearn.sharded.aggregation import probabilities, votes, weighted_mean
+from mlunlearn.sharded.allocation import Allocation, allocate_by_id, allocate_by_risk, allocate_uniform
+from mlunlearn.sharded.learners import Learner, learner_for
+from mlunlearn.training import Task, as_estimator, inherit_tags, one_thread, refuse_frozen
+
+Checkpoints = list[BaseEstimator | None]
+
+
+def train_shard(
+    learner: Learner, block: Block, sizes: np.ndarray, kept: Checkpoints, classes: Any, key: tuple[int, int]
+) -> Checkpoints:
+    """Train a shard from the first slice that has no checkpoint to the last.
+
+    Parameters
+    ----------
+    learner : Learner
+        How the constituent learns.
+    block : Block
+        The retained rows of the shard, slice by slice.
+    sizes : ndarray of int, shape (n_slices,)
+        Retained rows of each slice; empty slices are passed over.
+    kept : list of estimator or None
+        Checkpoints of the slices before the first one to train.
+    classes : ndarray or None
+        Labels of the shard; None for regression.
+    key : tuple of int
+        Root seed and shard.
+
+    Returns
+    -------
+    list of estimator or None, length n_slices
+        A checkpoint after each slice; None where nothing has been learned yet.
+    """
+    if classes is not None and len(classes) == 1:
+        constant = DummyClassifier(strategy="constant", constant=classes[0])
+        return [None] * (len(sizes) - 1) + [constant.fit(np.zeros((1, 1)), classes)]
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    checkpoints, model = list(kept), kept[-1] if kept else None
+    with one_thread():
+        for part in range(len(kept), len(sizes)):
+            if sizes[part]:
+                seen = ends[part] if model is not None else 0
+                model = learner.advance(model, block.head(ends[part + 1]), seen, (*key, part), classes)
+            checkpoints.append(model)
+    return checkpoints
+
+
+class _SISA(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
+    guarantee = "exact"
+    exactness = "bits"
+    _task: Task
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        sample_ids: Any = None,
+        exclude: Any = None,
+        deletion_probability: Any = None,
+    ) -> _SISA:
+        """Learn each shard on its own, slice by slice, from all rows but those in `exclude`.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Training inputs. The model keeps a reference, not a copy, until it is asked to forget.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights, passed on to the estimator. Zero weight is not removal.
+        sample_ids : array-like of shape (n_samples,) or None, default=None
+            Integer or string ids of records, persons or sources, stored as keyed hashes. The id alone then decides
+            the shard and slice, so all rows of an id are together; `unlearn` takes ids as ``forget_ids``.
+        exclude : array-like of int, boolean mask or slice, default=None
+            Rows to leave out, as if they had been forgotten already: the model that `unlearn` has to match.
+        deletion_probability : array-like of shape (n_samples,) or None, default=None
+            Known probability that each row is asked to be forgotten. Shards are then filled so that each expects
+            fewer than ``max_requests`` requests, and their number follows from that.
+
+        Returns
+        -------
+        self
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            If the input is not what the estimator takes; an earlier fit is left as it was.
+        """
+        return super().fit(
+            X, y, sample_weight, sample_ids=sample_ids, exclude=exclude, deletion_probability=deletion_probability
+        )
+
+    # ------------------------------------------------------- the two hooks
+
+    def _fit(self, deletion_probability: Any = None) -> None:
+        self._check_parameters()
+        self._learner = learner_for(as_estimator(self.estimator, self._task), self.n_slices, self.epochs)
+        self.n_slices_ = self._learner.n_slices
+        self.allocation_ = self._allocate(deletion_probability)
+        self.n_shards_ = self.allocation_.n_shards
+        self._shard_classes = [None] * self.n_shards_
+        self.checkpoints_: list[Checkpoints] = [[] for _ in range(self.n_shards_)]
+        self._train(self._fresh_jobs())
+
+    def _unlearn(self, rows: np.ndarray) -> Work:
+        jobs, details = [], {"shards": [], "slices": []}
+        for shard in np.unique(self.allocation_.shard[rows]).tolist():
+            gone = rows[self.allocation_.shard[rows] == shard]
+            start, block, left = self._cut_out(shard, gone)
+            jobs.append((shard, start, block, left))
+            details["shards"].append(shard)
+            details["slices"].append(start)
+        counts = self.allocation_.counts(~self.forgotten_)
+        np.subtract.at(counts, (self.allocation_.shard[rows], self.allocation_.slice[rows]), 1)
+        self._train(jobs)
+        starts = dict(zip(details["shards"], details["slices"], strict=True))
+        samples = sum(self._samples(counts[shard], start) for shard, start in starts.items())
+        return Work(samples, sum(self._samples(row) for row in counts), details)
+
+    def _cut_out(self, shard: int, gone: np.ndarray) -> tuple[int, Block, np.ndarray]:
+        """Return the first slice to retrain, the rows left in the shard, and their positions."""
+        positions = self._group(shard)
+        keep = ~np.isin(positions, gone, assume_unique=True)
+        block = self._read(shard).take(keep)
+        start = int(self.allocation_.slice[gone].min())
+        if self._task == "classifier" and not np.array_equal(np.unique(block.y), self._shard_classes[shard]):
+            start = 0  # the shard lost a label, and its first slice was told all labels
+        return start, block, positions[keep]
+
+    # ------------------------------------------------------------ training
+
+    def _check_parameters(self) -> None:
+        refuse_frozen(as_estimator(self.estimator, self._task), type(self).__name__)
+        for name in ("n_shards", "n_slices"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+        if self.epochs is not None and not self.epochs > 0:
+            raise ValueError(f"epochs must be positive or None, got {self.epochs!r}.")
+        if self.weighting not in ("uniform", "size"):
+            raise ValueError(f"weighting must be 'uniform' or 'size', got {self.weighting!r}.")
+
+    def _allocate(self, deletion_probability: Any) -> Allocation:
+        n_samples, n_slices = self.n_samples_fit_, self.n_slices_
+        if deletion_probability is not None:
+            probability, units = self._risk_by_unit(np.asarray(deletion_probability, dtype=float))
+            bound = self.max_requests or probability.sum() / self.n_shards
+            return allocate_by_risk(probability, units, min(bound, 1.0), n_slices, self.seed_)
+        if self._ids is not None:
+            return allocate_by_id(self._ids, self.n_shards, n_slices)
+        if n_samples < self.n_shards:
+            raise ValueError(f"n_samples={n_samples} rows cannot fill n_shards={self.n_shards}; use fewer shards.")
+        return allocate_uniform(n_samples, self.n_shards, n_slices, self.seed_)
+
+    def _risk_by_unit(self, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if probability.shape != (self.n_samples_fit_,) or not ((probability >= 0) & (probability <= 1)).all():
+            raise ValueError(
+                f"deletion_probability must be {self.n_samples_fit_} numbers between 0 and 1, one for each row; got "
+                f"shape {probability.shape}."
+            )
+        if self._ids is None:
+            return probability, np.arange(self.n_samples_fit_)
+        names, units = np.unique(self._ids, return_inverse=True)
+        highest = np.zeros(len(names))
+        np.maximum.at(highest, units, probability)
+        return highest, units
+
+    def _fresh_jobs(self) -> Iterator[tuple[int, int, Block, np.ndarray]]:
+        for shard in range(self.n_shards_):
+            positions = self._group(shard)
+            yield shard, 0, self._data.block(positions), positions
+
+    def _train(self, jobs: Iterable[tuple[int, int, Block, np.ndarray]]) -> None:
+        """Train shards from a slice on, in parallel, and put the results in place at the end."""
+        checkpoints, classes, checksums = list(self.checkpoints_), list(self._shard_classes), dict(self._checksums)
+        shards: list[int] = []
+
+        def tasks() -> Iterator[Any]:
+            for shard, start, block, positions in jobs:
+                shards.append(shard)
+                checksums[shard] = block.checksum
+                classes[shard] = np.unique(block.y) if self._task == "classifier" else None
+                sizes = np.bincount(self.allocation_.slice[positions], minlength=self.n_slices_)
+                kept = self.checkpoints_[shard][:start]
+                yield delayed(train_shard)(self._learner, block, sizes, kept, classes[shard], (self.seed_, shard))
+
+        trained = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks())
+        progress = tqdm(trained, desc=type(self).__name__, unit="shard", disable=not self.verbose)
+        for place, result in enumerate(progress):
+            checkpoints[shards[place]] = result
+        self.checkpoints_, self._shard_classes, self._checksums = checkpoints, classes, checksums
+
+    def _samples(self, counts: np.ndarray, start: int = 0) -> int:
+        """Count the samples that training a shard from a slice on processes."""
+        seen = np.concatenate([[0], np.cumsum(counts)])
+        parts = [part for part in range(start, len(counts)) if counts[part]]
+        return sum(self._learner.samples(int(seen[part]), int(counts[part])) for part in parts)
+
+    def _group(self, group: int) -> np.ndarray:
+        rows = self.allocation_.rows(group)
+        return rows[~self.forgotten_[rows]]
+
+    # ---------------------------------------------------------- prediction
+
+    @property
+    def estimators_(self) -> list[BaseEstimator]:
+        """Fitted constituents of the shards that have rows left."""
+        check_is_fitted(self, "checkpoints_")
+        return [parts[-1] for parts in self.checkpoints_ if parts[-1] is not None]
+
+    def _aggregate(self, predict: Any, X: Any) -> np.ndarray:
+        X = self._check_input(X, reset=False)
+        sizes = self.allocation_.counts(~self.forgotten_).sum(axis=1)
+        weights = sizes if self.weighting == "size" else (sizes > 0).astype(int)
+        return weighted_mean([predict(model, X) for model in self.estimators_], weights[weights > 0])
+
+    def __sklearn_tags__(self) -> Tags:
+        return inherit_tags(super().__sklearn_tags__(), as_estimator(self.estimator, self._task))
+
+
+def _mean_needs_probabilities(self: SISAClassifier) -> bool:
+    return self.aggregation == "vote" or hasattr(as_estimator(self.estimator, "classifier"), "predict_proba")
+
+
+class SISAClassifier(ClassifierMixin, _SISA):
+    """Classify with shards that forget exactly and cheaply (SISA).
+
+    The rows are dealt out to shards, and one copy of `estimator` learns each shard alone, slice by slice, with a
+    checkpoint after every slice. To forget a row, its shard goes back to the checkpoint before the row's slice and
+    learns the rest again without it. Predictions are aggregated over the shards.
+
+    Parameters
+    ----------
+    estimator : classifier, torch module or skorch net
+        The constituent; never changed. Preprocessing that learns from data belongs inside:
+        ``SISAClassifier(make_pipeline(StandardScaler(), LogisticRegression()))``.
+    n_shards : int, default=5
+        Shards. More of them forget faster and, beyond about 20, predict worse.
+    n_slices : int, default=1
+        Slices a shard. Used where the estimator can go on learning: through ``partial_fit``, or through
+        ``warm_start=True``; others have one slice (see ``n_slices_``).
+    aggregation : {'vote', 'mean'}, default='vote'
+        Majority vote, ties going to the first class; or the mean of the shards' probabilities.
+    weighting : {'uniform', 'size'}, default='uniform'
+        Whether every shard counts the same or by its retained rows.
+    epochs : float or None, default=None
+        Passes over a shard, whatever the number of slices, where slices go through ``partial_fit``. None takes the
+        ``max_epochs`` of a skorch net, and 20 otherwise.
+    max_requests : float or None, default=None
+        With ``deletion_probability``: the bound, at most 1, on the expected requests of a shard. None chooses it so
+        that there are about `n_shards` shards.
+    n_jobs : int or None, default=None
+        Shards trained at once, through joblib. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Decides the allocation and seeds every shard and slice.
+    verbose : int, default=0
+        Show progress by shard.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels of the retained rows.
+    estimators_ : list of classifier
+        Constituents of the shards that have rows left; a shard with one class has a constant one.
+    checkpoints_ : list of list of classifier or None
+        The state of each shard after each slice; None where nothing was learned yet.
+    allocation_ : Allocation
+        Shard and slice of every row given to `fit`.
+    n_shards_, n_slices_ : int
+        Shards and slices in use.
+    n_samples_fit_ : int
+        Rows given to `fit`.
+    forgotten_ : ndarray of bool, shape (n_samples_fit_,)
+        Which of them are forgotten.
+    receipts_ : list of Receipt
+        What each request did; ``work.details`` names the shards and the slices they restarted from.
+    seed_ : int
+        Root seed of the fit.
+
+    See Also
+    --------
+    SISARegressor : The same for continuous targets.
+    mlunlearn.Retrain : One model on all rows, fitted again.
+
+    Notes
+    -----
+    Guarantee: exact to the bit. After any sequence of requests every parameter and every checkpoint equals that of
+    ``fit(X, y, exclude=forgotten)`` with the same seed and ids. Against someone who chooses what to delete after
+    seeing the model, equality in law with fresh shards is lost [2]_.
+
+    Cost: one request retrains one shard from one slice on, ``2/3 + 1/(3 n_slices)`` of the shard on average. Batches
+    of many more than ``3 n_shards`` rows cost as much as fitting again, never more.
+
+    A shard that loses its last row of a class learns all its slices again.
+
+    References
+    ----------
+    .. [1] Bourtoule et al., "Machine Unlearning", arXiv 1912.03817.
+    .. [2] Gupta et al., "Adaptive Machine Unlearning", arXiv 2106.04378.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from mlunlearn import SISAClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = SISAClassifier(SGDClassifier(), n_shards=4, n_slices=5, random_state=0).fit(X, y)
+    >>> never = SISAClassifier(SGDClassifier(), n_shards=4, n_slices=5, random_state=0).fit(X, y, exclude=[3, 17])
+    >>> model.unlearn([3]).unlearn([17]).forgotten_.sum()
+    np.int64(2)
+    >>> all(np.array_equal(a.coef_, b.coef_) for a, b in zip(model.estimators_, never.estimators_))
+    True
+    """
+
+    _task = "classifier"
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        n_shards: int = 5,
+        n_slices: int = 1,
+        aggregation: Literal["vote", "mean"] = "vote",
+        weighting: Literal["uniform", "size"] = "uniform",
+        epochs: float | None = None,
+        max_requests: float | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.estimator = estimator
+        self.n_shards = n_shards
+        self.n_slices = n_slices
+        self.aggregation = aggregation
+        self.weighting = weighting
+        self.epochs = epochs
+        self.max_requests = max_requests
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.aggregation not in ("vote", "mean"):
+            raise ValueError(f"aggregation must be 'vote' or 'mean', got {self.aggregation!r}.")
+        if not _mean_needs_probabilities(self):
+            raise ValueError(
+                f"aggregation='mean' averages probabilities, and {type(self.estimator).__name__} has no "
+                "predict_proba; use aggregation='vote'."
+            )
+
+    @available_if(_mean_needs_probabilities)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the share of votes, or the mean probability, of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Rows sum to one; columns as in ``classes_``.
+        """
+        check_is_fitted(self)
+        predict = votes if self.aggregation == "vote" else probabilities
+        return self._aggregate(lambda model, rows: predict(model, rows, self.classes_), X)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class with most votes, or with the highest mean probability.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels.
+        """
+        proba = self.predict_proba(X)
+        return self.classes_[np.argmax(proba, axis=1)]
+
+
+class SISARegressor(RegressorMixin, _SISA):
+    """Regress with shards that forget exactly and cheaply (SISA); predictions are averaged.
+
+    Parameters
+    ----------
+    estimator : regressor, torch module or skorch net
+        The constituent; never changed. Preprocessing that learns from data belongs inside.
+    n_shards : int, default=5
+        Shards.
+    n_slices : int, default=1
+        Slices a shard, where the estimator can go on learning through ``partial_fit`` or ``warm_start=True``.
+    weighting : {'uniform', 'size'}, default='uniform'
+        Whether every shard counts the same or by its retained rows.
+    epochs : float or None, default=None
+        Passes over a shard where slices go through ``partial_fit``; None takes the ``max_epochs`` of a skorch net, and
+        20 otherwise.
+    max_requests : float or None, default=None
+        With ``deletion_probability``: the bound, at most 1, on the expected requests of a shard.
+    n_jobs : int or None, default=None
+        Shards trained at once, through joblib. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Decides the allocation and seeds every shard and slice.
+    verbose : int, default=0
+        Show progress by shard.
+
+    Attributes
+    ----------
+    estimators_ : list of regressor
+        Constituents of the shards that have rows left.
+    checkpoints_ : list of list of regressor or None
+        The state of each shard after each slice.
+    allocation_ : Allocation
+        Shard and slice of every row given to `fit`.
+    n_shards_, n_slices_ : int
+        Shards and slices in use.
+    n_samples_fit_ : int
+        Rows given to `fit`.
+    forgotten_ : ndarray of bool, shape (n_samples_fit_,)
+        Which of them are forgotten.
+    receipts_ : list of Receipt
+        What each request did.
+    seed_ : int
+        Root seed of the fit.
+
+    See Also
+    --------
+    SISAClassifier : The same for classes, with guarantee and cost explained.
+
+    References
+    ----------
+    .. [1] Bourtoule et al., "Machine Unlearning", arXiv 1912.03817.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> from mlunlearn import SISARegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = SISARegressor(Ridge(), n_shards=4, random_state=0).fit(X, y)
+    >>> round(model.unlearn([0, 1, 2]).receipts_[-1].retrained_share, 2)
+    0.75
+    """
+
+    _task = "regressor"
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        n_shards: int = 5,
+        n_slices: int = 1,
+        weighting: Literal["uniform", "size"] = "uniform",
+        epochs: float | None = None,
+        max_requests: float | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.estimator = estimator
+        self.n_shards = n_shards
+        self.n_slices = n_slices
+        self.weighting = weighting
+        self.epochs = epochs
+        self.max_requests = max_requests
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the mean of the shards' predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Values.
+        """
+        check_is_fitted(self)
+        return self._aggregate(lambda model, rows: np.asarray(model.predict(rows), dtype=float), X)
