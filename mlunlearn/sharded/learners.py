@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
@@ -19,7 +19,6 @@ from mlunlearn.data import Block
 from mlunlearn.seeds import derive_seeds, set_seed
 from mlunlearn.training import (
     accepts,
-    check_takes_weight,
     fit_block,
     fresh_copy,
     n_samples_of,
@@ -35,6 +34,8 @@ class Learner(Protocol):
 
     estimator: BaseEstimator
     n_slices: int
+    call: ClassVar[str]
+    """The method of the estimator that is shown the rows."""
 
     def advance(
         self, previous: BaseEstimator | None, block: Block, n_seen: int, key: tuple[int, ...], classes: Any
@@ -70,12 +71,12 @@ class OneShot:
 
     estimator: BaseEstimator
     n_slices: int = 1
+    call: ClassVar[str] = "fit"
 
     def advance(
         self, previous: BaseEstimator | None, block: Block, n_seen: int, key: tuple[int, ...], classes: Any
     ) -> BaseEstimator:
         """Fit a fresh copy."""
-        check_takes_weight(self.estimator, block.weight)
         return fit_block(fresh_copy(self.estimator, derive_seeds(*key)[0]), block)
 
     def samples(self, n_seen: int, n_new: int) -> int:
@@ -88,12 +89,14 @@ class Iterative:
     """Go on with `partial_fit` over the union of the slices so far: stochastic gradient methods, neural networks.
 
     The budget of all slices together is that of `epochs` passes over the shard, ``2 * epochs / (n_slices + 1)`` passes
-    over the union for each slice.
+    over the union for each slice. Estimators that count epochs themselves are given a whole slice's budget at once.
     """
 
     estimator: BaseEstimator
     n_slices: int
     epochs: float
+    counts_epochs: bool = False
+    call: ClassVar[str] = "partial_fit"
 
     @property
     def slice_epochs(self) -> float:
@@ -104,9 +107,8 @@ class Iterative:
         self, previous: BaseEstimator | None, block: Block, n_seen: int, key: tuple[int, ...], classes: Any
     ) -> BaseEstimator:
         """Pass over the union as often as the budget says."""
-        check_takes_weight(self.estimator, block.weight, "partial_fit")
         model = clone(self.estimator) if previous is None else copy.deepcopy(previous)
-        if accepts(model.partial_fit, "epochs"):
+        if self.counts_epochs:
             set_seed(model, derive_seeds(*key)[0])
             return _partial_fit(model, block, classes, epochs=self.slice_epochs)
         *seeds, draw = pass_seeds(*key, epochs=self.slice_epochs)
@@ -125,12 +127,12 @@ class Additive:
 
     estimator: BaseEstimator
     n_slices: int
+    call: ClassVar[str] = "partial_fit"
 
     def advance(
         self, previous: BaseEstimator | None, block: Block, n_seen: int, key: tuple[int, ...], classes: Any
     ) -> BaseEstimator:
         """Add the rows of the new slice alone."""
-        check_takes_weight(self.estimator, block.weight, "partial_fit")
         model = fresh_copy(self.estimator, derive_seeds(*key)[0]) if previous is None else copy.deepcopy(previous)
         return _partial_fit(model, block.take(np.arange(n_seen, len(block))), classes)
 
@@ -148,6 +150,7 @@ class WarmStart:
 
     estimator: BaseEstimator
     n_slices: int
+    call: ClassVar[str] = "fit"
 
     def advance(
         self, previous: BaseEstimator | None, block: Block, n_seen: int, key: tuple[int, ...], classes: Any
@@ -155,7 +158,6 @@ class WarmStart:
         """Fit on the union; wait while it lacks a class of the shard, which warm starts cannot add later."""
         if classes is not None and len(np.unique(block.y)) < len(classes):
             return None
-        check_takes_weight(self.estimator, block.weight)
         model = clone(self.estimator) if previous is None else copy.deepcopy(previous)
         set_seed(model, derive_seeds(*key)[0])
         return fit_block(model.set_params(**self._size(stage=key[-1] + 1)), block)
@@ -197,7 +199,8 @@ def learner_for(estimator: BaseEstimator, n_slices: int, epochs: float | None) -
         return OneShot(estimator)
     if "max_iter" not in params and not hasattr(estimator, "max_epochs"):
         return Additive(estimator, n_slices)
-    return Iterative(estimator, n_slices, epochs or getattr(estimator, "max_epochs", DEFAULT_EPOCHS))
+    budget = epochs or getattr(estimator, "max_epochs", DEFAULT_EPOCHS)
+    return Iterative(estimator, n_slices, budget, counts_epochs=accepts(estimator.partial_fit, "epochs"))
 
 
 def _partial_fit(model: BaseEstimator, block: Block, classes: Any, **options: Any) -> BaseEstimator:

@@ -20,7 +20,7 @@ from mlunlearn.receipts import Work
 from mlunlearn.sharded.aggregation import probabilities, votes, weighted_mean
 from mlunlearn.sharded.allocation import Allocation, allocate_by_id, allocate_by_risk, allocate_uniform
 from mlunlearn.sharded.learners import Learner, learner_for
-from mlunlearn.training import Task, as_estimator, inherit_tags, one_thread, refuse_frozen
+from mlunlearn.training import Task, as_estimator, check_takes_weight, inherit_tags, one_thread, refuse_frozen
 
 Checkpoints = list[BaseEstimator | None]
 
@@ -51,8 +51,8 @@ def train_shard(
         A checkpoint after each slice; None where nothing has been learned yet.
     """
     if classes is not None and len(classes) == 1:
-        constant = DummyClassifier(strategy="constant", constant=classes[0])
-        return [None] * (len(sizes) - 1) + [constant.fit(np.zeros((1, 1)), classes)]
+        constant = DummyClassifier(strategy="most_frequent").fit(np.zeros((1, 1)), classes)
+        return [None] * (len(sizes) - 1) + [constant]
     ends = np.concatenate([[0], np.cumsum(sizes)])
     checkpoints, model = list(kept), kept[-1] if kept else None
     with one_thread():
@@ -117,6 +117,7 @@ class _SISA(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _fit(self, deletion_probability: Any = None) -> None:
         self._check_parameters()
         self._learner = learner_for(as_estimator(self.estimator, self._task), self.n_slices, self.epochs)
+        check_takes_weight(self._learner.estimator, self._data.weight, self._learner.call)
         self.n_slices_ = self._learner.n_slices
         self.allocation_ = self._allocate(deletion_probability)
         self.n_shards_ = self.allocation_.n_shards
