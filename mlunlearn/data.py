@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -94,18 +94,14 @@ class Block:
         """Select rows of the block by their place in it, or by a mask."""
         return Block(take_rows(self.X, rows), take_rows(self.y, rows), take_rows(self.weight, rows))
 
-    def head(self, n: int) -> Block:
-        """Return the first `n` rows, without a copy where slices are views."""
-        if n == len(self):
+    def part(self, rows: slice) -> Block:
+        """Return a stretch of rows, without a copy where that is possible."""
+        if rows == slice(0, len(self)):
             return self
         if not isinstance(self.X, np.ndarray):
-            return self.take(np.arange(n))
-        weight = None if self.weight is None else self.weight[:n]
-        return Block(self.X[:n], None if self.y is None else self.y[:n], weight)
-
-    def with_labels(self, y: np.ndarray) -> Block:
-        """Return the same rows with other targets."""
-        return replace(self, y=y)
+            return self.take(np.arange(rows.start, rows.stop))
+        y, weight = (None if values is None else values[rows] for values in (self.y, self.weight))
+        return Block(self.X[rows], y, weight)
 
     @property
     def checksum(self) -> int:

@@ -149,34 +149,37 @@ def fit_block(model: BaseEstimator, block: Block) -> BaseEstimator:
     return model.fit(block.X, block.y, **{name: block.weight})
 
 
-def split_passes(n: int, epochs: float, seed: int) -> Iterator[np.ndarray | None]:
-    """Cut a budget in epochs into passes over `n` rows; the last may see only some of them.
+def split_passes(n: int, epochs: float, seed: int) -> Iterator[slice]:
+    """Cut a budget in epochs into passes over `n` rows, without copying any.
 
     Parameters
     ----------
     n : int
-        Rows.
+        Rows, in random order.
     epochs : float
         Budget; at least one row is processed.
     seed : int
-        Draws the rows of a partial pass.
+        Draws the rows of the partial pass.
 
     Yields
     ------
-    ndarray of int or None
-        Rows of one pass; None for all of them.
+    slice
+        First a partial pass, a window that may wrap round the end, then the whole ones.
 
     Examples
     --------
     >>> from mlunlearn.training import split_passes
-    >>> [n if rows is None else len(rows) for n in [8] for rows in split_passes(n, 2.5, seed=0)]
-    [8, 8, 4]
+    >>> sum(part.stop - part.start for part in split_passes(8, 2.5, seed=0))
+    20
     """
     whole = int(epochs)
-    yield from [None] * whole
     rest = n_samples_of(n, epochs) - whole * n
     if rest:
-        yield np.random.default_rng(seed).permutation(n)[:rest]
+        start = int(np.random.default_rng(seed).integers(n))
+        yield slice(start, min(start + rest, n))
+        if start + rest > n:
+            yield slice(0, start + rest - n)
+    yield from [slice(0, n)] * whole
 
 
 def n_samples_of(n: int, epochs: float) -> int:
@@ -184,6 +187,6 @@ def n_samples_of(n: int, epochs: float) -> int:
     return max(round(epochs * n), 1) if n else 0
 
 
-def pass_seeds(root: int, *key: int, epochs: float) -> list[int]:
-    """Derive a seed for each pass of a budget, and a last one for drawing the partial pass."""
-    return derive_seeds(root, *key, n=int(epochs) + 2)
+def pass_seeds(*key: int, epochs: float) -> list[int]:
+    """Derive a seed for drawing the partial pass, then one for each pass there can be."""
+    return derive_seeds(*key, n=int(epochs) + 3)

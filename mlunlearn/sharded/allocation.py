@@ -20,26 +20,25 @@ class Allocation:
         Shard of each row.
     slice : ndarray of int, shape (n_samples,)
         Slice of each row within its shard; slice 0 is learned first.
+    order : ndarray of int, shape (n_samples,)
+        Positions in training order: shard by shard, slice by slice, in random order within a slice.
     n_shards, n_slices : int
         How many of each.
     """
 
     shard: np.ndarray
     slice: np.ndarray
+    order: np.ndarray
     n_shards: int
     n_slices: int
 
     @cached_property
-    def _order(self) -> np.ndarray:
-        return np.argsort(self.shard * self.n_slices + self.slice, kind="stable")
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        return np.searchsorted(self.shard[self._order], np.arange(self.n_shards + 1))
+    def _ends(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(np.bincount(self.shard, minlength=self.n_shards))])
 
     def rows(self, shard: int) -> np.ndarray:
-        """Positions of a shard's rows, slice by slice, ascending within a slice."""
-        return self._order[self._starts[shard] : self._starts[shard + 1]]
+        """Positions of a shard's rows, in training order."""
+        return self.order[self._ends[shard] : self._ends[shard + 1]]
 
     def counts(self, retained: np.ndarray) -> np.ndarray:
         """Count the rows of a mask by shard and slice, shape (n_shards, n_slices)."""
@@ -69,11 +68,10 @@ def allocate_uniform(n_samples: int, n_shards: int, n_slices: int, seed: int) ->
     array([[2, 2],
            [2, 1]])
     """
-    order = _shuffled(n_samples, seed)
-    shard, place = np.empty(n_samples, dtype=np.intp), np.empty(n_samples, dtype=np.intp)
-    shard[order] = np.arange(n_samples) % n_shards
-    place[order] = np.arange(n_samples) // n_shards
-    return Allocation(shard, _cut(shard, place, n_shards, n_slices), n_shards, n_slices)
+    deck = _shuffled(n_samples, seed)
+    order = np.concatenate([deck[shard::n_shards] for shard in range(n_shards)])
+    sizes = [len(range(shard, n_samples, n_shards)) for shard in range(n_shards)]
+    return _cut(order, np.array(sizes), n_slices)
 
 
 def allocate_by_id(hashes: np.ndarray, n_shards: int, n_slices: int) -> Allocation:
@@ -91,9 +89,10 @@ def allocate_by_id(hashes: np.ndarray, n_shards: int, n_slices: int) -> Allocati
     Allocation
         Equal hashes are together.
     """
-    shard = hashes % np.uint64(n_shards)
-    part = hashes // np.uint64(n_shards) % np.uint64(n_slices)
-    return Allocation(shard.astype(np.intp), part.astype(np.intp), n_shards, n_slices)
+    rest, shard = np.divmod(hashes, np.uint64(n_shards))
+    rest, part = np.divmod(rest, np.uint64(n_slices))
+    order = np.lexsort((rest, part, shard))
+    return Allocation(shard.astype(np.intp), part.astype(np.intp), order, n_shards, n_slices)
 
 
 def allocate_by_risk(
@@ -135,26 +134,36 @@ def allocate_by_risk(
     >>> allocate_by_risk(risk, np.arange(11), max_requests=0.5, n_slices=2, seed=0).shard
     array([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2])
     """
-    shuffled = _shuffled(len(probability), seed)
-    order = shuffled[np.argsort(probability[shuffled], kind="stable")]
-    shard, place = np.empty(len(order), dtype=np.intp), np.empty(len(order), dtype=np.intp)
-    current, expected, size = 0, 0.0, 0
-    for unit in order:
-        if size and expected + probability[unit] >= max_requests:
-            current, expected, size = current + 1, 0.0, 0
-        shard[unit], place[unit] = current, size
-        expected, size = expected + probability[unit], size + 1
-    part = _cut(shard, place, current + 1, n_slices)
-    return Allocation(shard[units], part[units], current + 1, n_slices)
+    deck = _shuffled(len(probability), seed)
+    ranked = deck[np.argsort(probability[deck], kind="stable")]
+    by_unit = _cut(ranked, _fill(probability[ranked], max_requests), n_slices)
+    place = np.empty(len(ranked), dtype=np.intp)
+    place[ranked] = np.arange(len(ranked))
+    order = np.argsort(place[units], kind="stable")
+    return Allocation(by_unit.shard[units], by_unit.slice[units], order, by_unit.n_shards, n_slices)
 
 
 def _shuffled(n: int, seed: int) -> np.ndarray:
     return np.random.default_rng([_PERMUTATION, seed]).permutation(n)
 
 
-def _cut(shard: np.ndarray, place: np.ndarray, n_shards: int, n_slices: int) -> np.ndarray:
-    """Cut each shard, ordered by `place`, into slices that differ by one at most, the longer ones first."""
-    sizes = np.bincount(shard, minlength=n_shards)[shard]
-    short, longer = sizes // n_slices, sizes % n_slices
-    in_longer = place < longer * (short + 1)
-    return np.where(in_longer, place // (short + 1), longer + (place - longer * (short + 1)) // np.maximum(short, 1))
+def _fill(probability: np.ndarray, max_requests: float) -> np.ndarray:
+    """Sizes of shards filled in this order, each expecting fewer requests than `max_requests` if it has two units."""
+    sizes, expected = [0], 0.0
+    for p in probability.tolist():
+        if sizes[-1] and expected + p >= max_requests:
+            sizes.append(0)
+            expected = 0.0
+        sizes[-1] += 1
+        expected += p
+    return np.array(sizes)
+
+
+def _cut(order: np.ndarray, sizes: np.ndarray, n_slices: int) -> Allocation:
+    """Cut an order into shards of the given sizes, and each into slices that differ by one, the longer ones first."""
+    short, longer = np.divmod(sizes, n_slices)
+    slice_sizes = short[:, None] + (np.arange(n_slices) < longer[:, None])
+    shard, part = np.empty(len(order), dtype=np.intp), np.empty(len(order), dtype=np.intp)
+    shard[order] = np.repeat(np.arange(len(sizes)), sizes)
+    part[order] = np.repeat(np.tile(np.arange(n_slices), len(sizes)), slice_sizes.ravel())
+    return Allocation(shard, part, order, len(sizes), n_slices)

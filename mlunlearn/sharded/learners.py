@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from mlunlearn.data import Block
-from mlunlearn.seeds import derive_seeds, set_seed
+from mlunlearn.seeds import derive_seeds, seed_parameters, set_seed
 from mlunlearn.training import (
     accepts,
     fit_block,
@@ -111,9 +111,10 @@ class Iterative:
         if self.counts_epochs:
             set_seed(model, derive_seeds(*key)[0])
             return _partial_fit(model, block, classes, epochs=self.slice_epochs)
-        *seeds, draw = pass_seeds(*key, epochs=self.slice_epochs)
-        for seed, rows in zip(seeds, split_passes(len(block), self.slice_epochs, draw), strict=False):
-            _partial_fit(set_seed(model, seed), block if rows is None else block.take(rows), classes)
+        draw, *seeds = pass_seeds(*key, epochs=self.slice_epochs)
+        names = seed_parameters(model)
+        for seed, part in zip(seeds, split_passes(len(block), self.slice_epochs, draw), strict=False):
+            _partial_fit(set_seed(model, seed, names), block.part(part), classes)
         return model
 
     def samples(self, n_seen: int, n_new: int) -> int:
@@ -134,7 +135,7 @@ class Additive:
     ) -> BaseEstimator:
         """Add the rows of the new slice alone."""
         model = fresh_copy(self.estimator, derive_seeds(*key)[0]) if previous is None else copy.deepcopy(previous)
-        return _partial_fit(model, block.take(np.arange(n_seen, len(block))), classes)
+        return _partial_fit(model, block.part(slice(n_seen, len(block))), classes)
 
     def samples(self, n_seen: int, n_new: int) -> int:
         """The new rows, once."""

@@ -53,13 +53,13 @@ def train_shard(
     if classes is not None and len(classes) == 1:
         constant = DummyClassifier(strategy="most_frequent").fit(np.zeros((1, 1)), classes)
         return [None] * (len(sizes) - 1) + [constant]
-    ends = np.concatenate([[0], np.cumsum(sizes)])
+    ends = [0, *np.cumsum(sizes).tolist()]
     checkpoints, model = list(kept), kept[-1] if kept else None
     with one_thread():
         for part in range(len(kept), len(sizes)):
             if sizes[part]:
                 seen = ends[part] if model is not None else 0
-                model = learner.advance(model, block.head(ends[part + 1]), seen, (*key, part), classes)
+                model = learner.advance(model, block.part(slice(0, ends[part + 1])), seen, (*key, part), classes)
             checkpoints.append(model)
     return checkpoints
 
