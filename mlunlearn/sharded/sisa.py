@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
@@ -116,7 +116,8 @@ class _SISA(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self, deletion_probability: Any = None) -> None:
         self._check_parameters()
-        self._learner = learner_for(as_estimator(self.estimator, self._task), self.n_slices, self.epochs)
+        template = clone(as_estimator(self.estimator, self._task))  # later changes to the one passed in do not count
+        self._learner = learner_for(template, self.n_slices, self.epochs)
         check_takes_weight(self._learner.estimator, self._data.weight, self._learner.call)
         self.n_slices_ = self._learner.n_slices
         self.allocation_ = self._allocate(deletion_probability)
