@@ -119,7 +119,10 @@ class UnlearnerMixin:
             self._exclude(exclude)
         if is_classifier(self):
             check_classification_targets(y)
-            self.classes_ = np.unique(self._data.labels(self._retained()))
+            self._learn_classes(np.unique(self._data.labels(self._retained())))
+
+    def _learn_classes(self, labels: np.ndarray) -> None:
+        self.classes_ = labels
 
     def _exclude(self, exclude: Any) -> None:
         if not isinstance(exclude, slice) and np.size(exclude) == 0:
@@ -264,7 +267,7 @@ class UnlearnerMixin:
         forgotten[request.rows] = True
         self.forgotten_ = forgotten
         if request.classes:
-            self.classes_ = np.setdiff1d(self.classes_, list(request.classes))
+            self._learn_classes(np.setdiff1d(self.classes_, list(request.classes)))
         receipt = Receipt(
             method=type(self).__name__,
             guarantee=self.guarantee,
