@@ -97,6 +97,15 @@ def test_wings_say_what_they_are_for(wing):
     assert ast.get_docstring(tree)
 
 
+def test_every_file_names_the_same_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    code = (ROOT / "mlunlearn" / "__init__.py").read_text(encoding="utf-8").splitlines()
+    named = [line.split()[-1].strip('"') for line in citation if line.startswith("version:")]
+    named += [line.split()[-1].strip('"') for line in code if line.startswith("__version__ =")]
+    assert set(named) == {project["version"]}
+
+
 def test_floors_are_the_declared_ones():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
