@@ -21,8 +21,9 @@ from mlunlearn.seeds import root_seed
 from mlunlearn.training import Task, one_thread, split_passes
 
 _TRAINING = RLock()  # torch draws from one generator per process, so threads take turns
-_DEFAULTS = dict(
-    optimizer=torch.optim.Adam, lr=1e-3, max_epochs=20, batch_size=128, train_split=None, callbacks="disable", verbose=0
+_MAX_EPOCHS = 20
+_DEFAULTS: dict[str, Any] = dict(
+    optimizer=torch.optim.Adam, lr=1e-3, batch_size=128, train_split=None, callbacks="disable", verbose=0
 )
 
 
@@ -118,12 +119,14 @@ class _TorchEstimator(BaseEstimator):
             return clone(self.net).set_params(verbose=0)
         module = clone(self.net, safe=False)
         loaders = dict(iterator_train=BatchLoader, iterator_train__shuffle=True, iterator_valid=BatchLoader)
-        return self._default_net(module, criterion=self._default_criterion, **_DEFAULTS, **loaders)
+        return self._default_net(
+            module, criterion=self._default_criterion, max_epochs=_MAX_EPOCHS, **_DEFAULTS, **loaders
+        )
 
     @property
     def max_epochs(self) -> int:
         """Epochs that `fit` trains."""
-        return self.net.max_epochs if isinstance(self.net, NeuralNet) else _DEFAULTS["max_epochs"]
+        return self.net.max_epochs if isinstance(self.net, NeuralNet) else _MAX_EPOCHS
 
     def _start(self, X: np.ndarray, y: np.ndarray, classes: Any) -> np.ndarray:
         """Validate the first rows, and build the net."""

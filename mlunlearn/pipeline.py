@@ -11,7 +11,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_consistent_length, get_tags
 
-from mlunlearn.base import UnlearnerMixin
+from mlunlearn.base import Exactness, Guarantee, UnlearnerMixin
 from mlunlearn.data import checksum
 from mlunlearn.receipts import Work
 
@@ -69,13 +69,15 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
     3
     """
 
+    steps: list[tuple[str, Any]]
+
     @property
-    def guarantee(self) -> str:
+    def guarantee(self) -> Guarantee:  # type: ignore[override]
         """The guarantee of the last step."""
         return self.steps[-1][1].guarantee
 
     @property
-    def exactness(self) -> str | None:
+    def exactness(self) -> Exactness | None:  # type: ignore[override]
         """The sense in which the last step is exact."""
         return getattr(self.steps[-1][1], "exactness", None)
 
