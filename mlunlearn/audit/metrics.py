@@ -281,7 +281,7 @@ def forgetting_score(attack_accuracy: float) -> float:
     Notes
     -----
     A perfect model does not reach 0: with 1,500 samples on each side and identical losses the expected
-    score is about 0.0125 and one in twenty exceeds 0.023. Published tables print this score in the row
+    score is about 0.012 and one in twenty exceeds 0.023. Published tables print this score in the row
     named "MIA".
 
     References
