@@ -21,10 +21,6 @@ from mlunlearn.seeds import root_seed
 from mlunlearn.training import Task, one_thread, split_passes
 
 _TRAINING = RLock()  # torch draws from one generator per process, so threads take turns
-_MAX_EPOCHS = 20
-_DEFAULTS: dict[str, Any] = dict(
-    optimizer=torch.optim.Adam, lr=1e-3, batch_size=128, train_split=None, callbacks="disable", verbose=0
-)
 
 
 class BatchLoader:
@@ -75,6 +71,21 @@ class BatchLoader:
             yield X[rows], y[rows]
 
 
+_MAX_EPOCHS = 20
+_DEFAULTS: dict[str, Any] = {
+    "optimizer": torch.optim.Adam,
+    "lr": 1e-3,
+    "max_epochs": _MAX_EPOCHS,
+    "batch_size": 128,
+    "train_split": None,
+    "iterator_train": BatchLoader,
+    "iterator_train__shuffle": True,
+    "iterator_valid": BatchLoader,
+    "callbacks": "disable",
+    "verbose": 0,
+}
+
+
 def wrap_torch(estimator: Any, task: Task | None = None) -> Any:
     """Wrap torch models, and return anything else as it is.
 
@@ -118,10 +129,7 @@ class _TorchEstimator(BaseEstimator):
         if isinstance(self.net, NeuralNet):
             return clone(self.net).set_params(verbose=0)
         module = clone(self.net, safe=False)
-        loaders = dict(iterator_train=BatchLoader, iterator_train__shuffle=True, iterator_valid=BatchLoader)
-        return self._default_net(
-            module, criterion=self._default_criterion, max_epochs=_MAX_EPOCHS, **_DEFAULTS, **loaders
-        )
+        return self._default_net(module, criterion=self._default_criterion, **_DEFAULTS)
 
     @property
     def max_epochs(self) -> int:

@@ -53,15 +53,13 @@ def check_proba(proba: ArrayLike, name: str, *, stack: bool = False) -> NDArray[
     array = check_unit_entries(proba, name, ndim=(2, 3) if stack else (2,))
     if array.shape[-1] < 2:
         raise ValueError(
-            f"{name} has one column; give one column per class "
-            "(for a binary model np.column_stack([1 - p, p]))."
+            f"{name} has one column; give one column per class (for a binary model np.column_stack([1 - p, p]))."
         )
     sums = array.sum(axis=-1, keepdims=True)
     worst = np.abs(sums - 1.0).max()
     if worst > ROW_SUM_TOLERANCE:
         raise ValueError(
-            f"rows of {name} must sum to 1, one is off by {worst:.3g}; "
-            "pass the output of predict_proba or softmax."
+            f"rows of {name} must sum to 1, one is off by {worst:.3g}; pass the output of predict_proba or softmax."
         )
     return array / sums
 

@@ -35,8 +35,7 @@ def benchmark_splits(is_member: NDArray[np.bool_], groups: NDArray[np.intp] | No
         smallest = min(is_member.sum(), (~is_member).sum())
         if smallest < BENCHMARK_SPLITS:
             raise ValueError(
-                f"the smaller side has {smallest} samples; at least {BENCHMARK_SPLITS} are needed "
-                "to hold out a tenth."
+                f"the smaller side has {smallest} samples; at least {BENCHMARK_SPLITS} are needed to hold out a tenth."
             )
         splitter = StratifiedShuffleSplit(
             BENCHMARK_SPLITS, test_size=BENCHMARK_TEST_SIZE, random_state=BENCHMARK_SPLIT_SEED
@@ -69,18 +68,14 @@ def joined_groups(
     if of_members is None or of_nonmembers is None:
         raise ValueError("groups are given for one side only; give them for both sides or for none.")
     names = ("groups of members", "groups of non-members")
-    return np.unique(
-        joined_labels(of_members, of_nonmembers, n_members, n_nonmembers, names), return_inverse=True
-    )[1]
+    return np.unique(joined_labels(of_members, of_nonmembers, n_members, n_nonmembers, names), return_inverse=True)[1]
 
 
 def groups_per_side(is_member: NDArray[np.bool_], groups: NDArray[np.intp]) -> int:
     """Number of groups on the side that has fewer, at least two."""
     fewest = min(np.unique(groups[is_member]).size, np.unique(groups[~is_member]).size)
     if fewest < 2:
-        raise ValueError(
-            f"each side needs at least two independent samples or groups to hold one out, got {fewest}."
-        )
+        raise ValueError(f"each side needs at least two independent samples or groups to hold one out, got {fewest}.")
     return fewest
 
 

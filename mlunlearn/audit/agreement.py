@@ -93,9 +93,7 @@ def activation_distance(
     return float(np.linalg.norm(p - q, ord=NORM_ORDERS[norm], axis=1).mean())
 
 
-def js_divergence(
-    proba_unlearned: ArrayLike, proba_retrained: ArrayLike, *, normalized: bool = False
-) -> float:
+def js_divergence(proba_unlearned: ArrayLike, proba_retrained: ArrayLike, *, normalized: bool = False) -> float:
     """Jensen-Shannon divergence between the outputs of two models, averaged over samples.
 
     Parameters
@@ -180,9 +178,7 @@ def zrf(
     return float(np.mean([1.0 - _exchanged_js_per_entry(p, q).mean() for q in stack]))
 
 
-def _two_probas(
-    unlearned: ArrayLike, retrained: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _two_probas(unlearned: ArrayLike, retrained: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     p = check_proba(unlearned, "proba_unlearned")
     q = check_proba(retrained, "proba_retrained")
     check_same_shape(p, q, ("proba_unlearned", "proba_retrained"))

@@ -131,9 +131,7 @@ def _resampling_plan(
 
     A unit is a group within a stratum, or a single sample.
     """
-    stratum = (
-        _codes(strata, n_samples, "strata") if strata is not None else np.zeros(n_samples, dtype=np.intp)
-    )
+    stratum = _codes(strata, n_samples, "strata") if strata is not None else np.zeros(n_samples, dtype=np.intp)
     group = _codes(groups, n_samples, "groups") if groups is not None else np.arange(n_samples)
     _, unit = np.unique(np.stack([stratum, group]), axis=1, return_inverse=True)
     order = np.argsort(unit, kind="stable")

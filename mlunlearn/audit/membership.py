@@ -321,13 +321,9 @@ def _feature_sides(
     return sides
 
 
-def _halves(
-    x: NDArray[np.float64], rng: np.random.RandomState
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _halves(x: NDArray[np.float64], rng: np.random.RandomState) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if len(x) < 2:
-        raise ValueError(
-            "test has one sample; two are needed to keep half of it out of the fit, or pass unseen."
-        )
+        raise ValueError("test has one sample; two are needed to keep half of it out of the fit, or pass unseen.")
     order = rng.permutation(len(x))
     return x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
 

@@ -56,8 +56,7 @@ def swap_advantage(advantage: ArrayLike, swapped_advantage: ArrayLike) -> NDArra
     second = check_finite_array(swapped_advantage, "swapped_advantage", ndim=(0, 1))
     if first.shape != second.shape:
         raise ValueError(
-            "both pipelines must be attacked by the same attacks, "
-            f"got shapes {first.shape} and {second.shape}."
+            f"both pipelines must be attacked by the same attacks, got shapes {first.shape} and {second.shape}."
         )
     if max(np.abs(first).max(), np.abs(second).max()) > 1.0:
         raise ValueError("advantages must lie in [-1, 1]; pass AttackResult.advantage, not percentages.")

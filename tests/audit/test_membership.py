@@ -155,17 +155,13 @@ class TestLossAttack:
         assert np.mean(np.array(scores) <= 0.023) >= 0.83
 
     @settings(deadline=None, max_examples=30)
-    @given(
-        arrays(np.float64, 20, elements=st.floats(0, 10)), arrays(np.float64, 20, elements=st.floats(0, 10))
-    )
+    @given(arrays(np.float64, 20, elements=st.floats(0, 10)), arrays(np.float64, 20, elements=st.floats(0, 10)))
     def test_auc_is_mirrored_when_the_sides_are_exchanged(self, forget, unseen):
         assert loss_attack(forget, unseen).auc == pytest.approx(1.0 - loss_attack(unseen, forget).auc)
 
     def test_groups_replace_the_random_splits(self):
         people = np.repeat(np.arange(30), 10)
-        separated = loss_attack(
-            np.zeros(300), np.full(300, 2.0), forget_groups=people, unseen_groups=people + 100
-        )
+        separated = loss_attack(np.zeros(300), np.full(300, 2.0), forget_groups=people, unseen_groups=people + 100)
         assert separated.accuracy == 1.0
         rng = np.random.default_rng(4)
         null = loss_attack(
@@ -195,9 +191,7 @@ class TestLossSpreadAttack:
 
 
 class TestSvcAttack:
-    @pytest.mark.parametrize(
-        "feature", ["correctness", "confidence", "entropy", "modified_entropy", "probabilities"]
-    )
+    @pytest.mark.parametrize("feature", ["correctness", "confidence", "entropy", "modified_entropy", "probabilities"])
     def test_memoriser_and_retrained_model_are_told_apart(self, feature):
         known, unknown = outputs(200, 4, 0.999), outputs(200, 4, 0.2)
         retain, test = membership_features(*known, feature), membership_features(*unknown, feature)
@@ -280,8 +274,7 @@ class TestThresholdAttack:
         rng = np.random.default_rng(8)
         y = np.arange(400) % 40
         accuracies = [
-            threshold_attack(rng.normal(size=400), y, rng.normal(size=400), y, n_repeats=5).accuracy
-            for _ in range(10)
+            threshold_attack(rng.normal(size=400), y, rng.normal(size=400), y, n_repeats=5).accuracy for _ in range(10)
         ]
         assert np.mean(accuracies) == pytest.approx(0.5, abs=0.025)
 
