@@ -14,61 +14,13 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
-from skorch.utils import to_tensor
 from torch import nn
 
+from mlunlearn.loaders import BatchLoader
 from mlunlearn.seeds import root_seed
 from mlunlearn.training import Task, one_thread, split_passes
 
 _TRAINING = RLock()  # torch draws from one generator per process, so threads take turns
-
-
-class BatchLoader:
-    """Cut batches out of whole arrays, which is several times faster than collating rows.
-
-    Parameters
-    ----------
-    dataset : skorch.dataset.Dataset
-        Arrays `X` and `y`.
-    batch_size : int, default=128
-        Rows of a batch. A single row left over at the end joins the last batch, since batch normalisation cannot
-        train on one.
-    shuffle : bool, default=False
-        Draw the order of the rows from torch's generator.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skorch.dataset import Dataset
-    >>> from mlunlearn.nets import BatchLoader
-    >>> loader = BatchLoader(Dataset(np.zeros((9, 2)), np.zeros(9)), batch_size=4)
-    >>> [len(X) for X, y in loader]
-    [4, 5]
-    """
-
-    def __init__(self, dataset: Any, batch_size: int = 128, shuffle: bool = False):
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-
-    def _starts(self) -> list[int]:
-        n = len(self.dataset)
-        batch_size = n if self.batch_size == -1 else self.batch_size
-        starts = list(range(0, n, batch_size))
-        return starts[:-1] if len(starts) > 1 and n - starts[-1] == 1 else starts
-
-    def __len__(self) -> int:
-        return len(self._starts())
-
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        n = len(self.dataset)
-        X = to_tensor(self.dataset.X, device="cpu")
-        y = torch.zeros(n) if self.dataset.y is None else to_tensor(self.dataset.y, device="cpu")
-        order = torch.randperm(n) if self.shuffle else torch.arange(n)
-        starts = self._starts()
-        for start, stop in zip(starts, [*starts[1:], n], strict=True):
-            rows = order[start:stop]
-            yield X[rows], y[rows]
 
 
 _MAX_EPOCHS = 20
