@@ -107,7 +107,14 @@ class _TorchEstimator(BaseEstimator):
             for part in split_passes(len(X), epochs, seed):
                 self.net_.fit_loop(X[part], y[part], epochs=1)
             self.net_.notify("on_train_end", X=X, y=y)
-            self.net_.optimizer_.state.clear()
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Leave weights and buffers: no moments, no gradients of the last batch, and always the same mode."""
+        self.net_.optimizer_.state.clear()
+        for part in (self.net_.module_, self.net_.criterion_):
+            part.zero_grad(set_to_none=True)
+            part.eval()
 
     def _check_X(self, X: Any, *, reset: bool) -> np.ndarray:
         return validate_data(self, X, dtype=None, allow_nd=True, reset=reset)
