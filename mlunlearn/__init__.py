@@ -7,6 +7,7 @@ from mlunlearn.exceptions import (
     UnknownIdError,
     UnlearningWarning,
 )
+from mlunlearn.pipeline import UnlearningPipeline, make_unlearning_pipeline
 from mlunlearn.receipts import Receipt
 from mlunlearn.retrain import Retrain
 from mlunlearn.sharded import SISAClassifier, SISARegressor
@@ -22,5 +23,7 @@ __all__ = [
     "SISAClassifier",
     "SISARegressor",
     "UnknownIdError",
+    "UnlearningPipeline",
     "UnlearningWarning",
+    "make_unlearning_pipeline",
 ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -36,7 +36,7 @@ class UnlearnerMixin:
 
     A method implements two private hooks and nothing else of the contract:
 
-    - ``_fit(fit_params)`` learns from the retained rows, read through ``self._read(group)``;
+    - ``_fit()`` learns from the retained rows, read through ``self._read(group)``;
     - ``_unlearn(rows)`` forgets `rows` (ascending positions, none forgotten before) by assigning **new** objects
       to fitted attributes, and returns a `Work`. While it runs, ``forgotten_`` still shows the state before.
 
@@ -52,6 +52,11 @@ class UnlearnerMixin:
     guarantee: ClassVar[Guarantee]
     exactness: ClassVar[Exactness | None] = None
 
+    if TYPE_CHECKING:  # what a method, and scikit-learn's BaseEstimator, bring along
+        _fit: Callable[..., None]
+        _unlearn: Callable[[np.ndarray], Work]
+        get_params: Callable[..., dict[str, Any]]
+
     # ---------------------------------------------------------------- fit
 
     def fit(
@@ -62,7 +67,6 @@ class UnlearnerMixin:
         *,
         sample_ids: Any = None,
         exclude: Any = None,
-        **fit_params: Any,
     ) -> Self:
         """Learn from the rows of `X`, all but those in `exclude`.
 
@@ -80,8 +84,6 @@ class UnlearnerMixin:
         exclude : array-like of int, boolean mask or slice, default=None
             Rows to leave out, as if they had been forgotten already. For an exact method this is the model that
             `unlearn` has to match.
-        **fit_params : dict
-            What the method takes besides.
 
         Returns
         -------
@@ -93,10 +95,15 @@ class UnlearnerMixin:
         ValueError
             If the input is not what the estimator takes; an earlier fit is left as it was.
         """
+        return self._fit_all_or_nothing(X, y, sample_weight, sample_ids, exclude)
+
+    def _fit_all_or_nothing(
+        self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, exclude: Any, **options: Any
+    ) -> Self:
         with _unchanged_on_failure(self):
             self._forget_fit()
             self._remember(X, y, sample_weight, sample_ids, exclude)
-            self._fit(**fit_params)
+            self._fit(**options)
         return self
 
     def _forget_fit(self) -> None:
@@ -119,7 +126,10 @@ class UnlearnerMixin:
             self._exclude(exclude)
         if is_classifier(self):
             check_classification_targets(y)
-            self.classes_ = np.unique(self._data.labels(self._retained()))
+            self._learn_classes(np.unique(self._data.labels(self._retained())))
+
+    def _learn_classes(self, labels: np.ndarray) -> None:
+        self.classes_ = labels
 
     def _exclude(self, exclude: Any) -> None:
         if not isinstance(exclude, slice) and np.size(exclude) == 0:
@@ -264,7 +274,7 @@ class UnlearnerMixin:
         forgotten[request.rows] = True
         self.forgotten_ = forgotten
         if request.classes:
-            self.classes_ = np.setdiff1d(self.classes_, list(request.classes))
+            self._learn_classes(np.setdiff1d(self.classes_, list(request.classes)))
         receipt = Receipt(
             method=type(self).__name__,
             guarantee=self.guarantee,
@@ -343,7 +353,7 @@ class UnlearnerMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         """Training data is never saved."""
-        state = super().__getstate__()
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
         return {**state, "_data": None} if "_data" in state else state
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

@@ -66,7 +66,7 @@ def checksum(values: Any, start: int = 0) -> int:
     values = np.asarray(values)
     if values.dtype.hasobject:
         values = pd.util.hash_array(values.ravel(), categorize=False)
-    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8), start)
+    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data, start)
 
 
 @dataclass(frozen=True)

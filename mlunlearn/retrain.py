@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -85,6 +85,8 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self) -> None:
         refuse_frozen(as_estimator(self.estimator), type(self).__name__)
+        self._template = clone(as_estimator(self.estimator))  # later changes to the one passed in do not count
+        check_takes_weight(self._template, self._data.weight)
         block = self._data.block(self._retained())
         self._checksums[0] = block.checksum
         self.estimator_ = self._trained(block)
@@ -97,10 +99,8 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         return Work(samples=len(block), full=len(block))
 
     def _trained(self, block: Block) -> BaseEstimator:
-        estimator = as_estimator(self.estimator)
-        check_takes_weight(estimator, block.weight)
         with one_thread():
-            return fit_block(fresh_copy(estimator, self.seed_), block)
+            return fit_block(fresh_copy(self._template, self.seed_), block)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict with the model fitted on the retained rows.

@@ -1,1 +1,66 @@
 """Metrics, membership attacks, retrained references and the Audit object."""
+
+from mlunlearn.audit.agreement import activation_distance, completeness, js_divergence, zrf
+from mlunlearn.audit.attack_result import AttackResult, tpr_at_fpr
+from mlunlearn.audit.bootstrap import BootstrapInterval, bootstrap_interval
+from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
+from mlunlearn.audit.metrics import (
+    accuracy,
+    accuracy_gap,
+    accuracy_retention,
+    average_gap,
+    efficiency,
+    forgetting_score,
+    group_accuracy,
+    nomus,
+    sape,
+    scaled_score,
+    tow,
+)
+from mlunlearn.audit.signals import (
+    binary_cross_entropy,
+    cross_entropy,
+    entropy,
+    logit_scaled_confidence,
+    margin,
+    membership_features,
+    modified_entropy,
+)
+from mlunlearn.audit.swap import swap_advantage, swap_quality
+from mlunlearn.audit.threshold import threshold_attack
+
+__all__ = [
+    "AttackResult",
+    "BootstrapInterval",
+    "accuracy",
+    "accuracy_gap",
+    "accuracy_retention",
+    "activation_distance",
+    "average_gap",
+    "binary_cross_entropy",
+    "bootstrap_interval",
+    "completeness",
+    "cross_entropy",
+    "efficiency",
+    "entropy",
+    "entropy_attack",
+    "forgetting_score",
+    "group_accuracy",
+    "js_divergence",
+    "logit_scaled_confidence",
+    "loss_attack",
+    "loss_spread_attack",
+    "margin",
+    "membership_features",
+    "modified_entropy",
+    "nomus",
+    "sape",
+    "scaled_score",
+    "svc_attack",
+    "swap_advantage",
+    "swap_quality",
+    "threshold_attack",
+    "tow",
+    "tpr_at_fpr",
+    "zrf",
+]

@@ -24,6 +24,13 @@ class Allocation:
         Positions in training order: shard by shard, slice by slice, in random order within a slice.
     n_shards, n_slices : int
         How many of each.
+
+    Examples
+    --------
+    >>> from mlunlearn.sharded.allocation import allocate_uniform
+    >>> allocation = allocate_uniform(6, n_shards=2, n_slices=3, seed=0)
+    >>> sorted(allocation.rows(0).tolist() + allocation.rows(1).tolist())
+    [0, 1, 2, 3, 4, 5]
     """
 
     shard: np.ndarray

@@ -32,10 +32,16 @@ DEFAULT_EPOCHS = 20
 class Learner(Protocol):
     """What a sharded model asks of a way to learn."""
 
-    estimator: BaseEstimator
-    n_slices: int
     call: ClassVar[str]
     """The method of the estimator that is shown the rows."""
+
+    @property
+    def estimator(self) -> BaseEstimator:
+        """The constituent, not fitted."""
+
+    @property
+    def n_slices(self) -> int:
+        """Slices it learns in."""
 
     def advance(
         self, previous: BaseEstimator | None, block: Block, n_seen: int, key: tuple[int, ...], classes: Any
@@ -200,7 +206,7 @@ def learner_for(estimator: BaseEstimator, n_slices: int, epochs: float | None) -
         return OneShot(estimator)
     if "max_iter" not in params and not hasattr(estimator, "max_epochs"):
         return Additive(estimator, n_slices)
-    budget = epochs or getattr(estimator, "max_epochs", DEFAULT_EPOCHS)
+    budget = getattr(estimator, "max_epochs", DEFAULT_EPOCHS) if epochs is None else epochs
     return Iterative(estimator, n_slices, budget, counts_epochs=accepts(estimator.partial_fit, "epochs"))
 
 

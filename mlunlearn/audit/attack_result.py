@@ -1,0 +1,163 @@
+"""What every membership inference attack reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from mlunlearn.audit._checks import check_scores
+
+__all__ = ["AttackResult", "tpr_at_fpr"]
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """Figures of one membership inference attack on one model.
+
+    Members are the samples under audit, usually the forget set; non-members were never trained on. A
+    successful attack on the forget set is only alarming as far as the same attack on the retrained model
+    does worse.
+
+    Parameters
+    ----------
+    name : str
+        The attack.
+    accuracy : float
+        Share of correct decisions, 0.5 for coin tossing. Both sides weigh the same, whatever their sizes,
+        unless the attack says otherwise.
+    auc : float
+        Area under the ROC curve of the attack's scores, in [0, 1]. Below 0.5 the forget samples look *less*
+        like members than unseen samples do, a sign of over-forgetting.
+    tpr_at_fpr_0_01 : float
+        Share of members found when 1 % of the non-members may be accused wrongly; NaN if there are fewer than
+        100 non-members, see `tpr_at_fpr`.
+    tpr_at_fpr_0_001 : float
+        The same for 0.1 %; NaN if there are fewer than 1,000 non-members.
+    tpr : float
+        Share of members called members at the attack's own decision rule.
+    fpr : float
+        Share of non-members called members at that rule.
+    n_members : int
+        Number of members given.
+    n_nonmembers : int
+        Number of non-members given for scoring.
+
+    Examples
+    --------
+    >>> result = AttackResult("loss", 0.75, 0.875, 0.25, float("nan"), 0.75, 0.25, 400, 400)
+    >>> result.advantage, result.efficacy
+    (0.5, 0.25)
+    """
+
+    name: str
+    accuracy: float
+    auc: float
+    tpr_at_fpr_0_01: float
+    tpr_at_fpr_0_001: float
+    tpr: float
+    fpr: float
+    n_members: int
+    n_nonmembers: int
+
+    @property
+    def advantage(self) -> float:
+        """Signed membership advantage ``tpr - fpr``, in [-1, 1]; 0 is chance."""
+        return self.tpr - self.fpr
+
+    @property
+    def efficacy(self) -> float:
+        """Share of the members taken for non-members, "MIA efficacy"; compare with the retrained model's."""
+        return 1.0 - self.tpr
+
+
+def tpr_at_fpr(scores_members: ArrayLike, scores_nonmembers: ArrayLike, fpr: float) -> float:
+    """Share of members that a threshold finds while at most a share `fpr` of non-members lies at or above it.
+
+    Parameters
+    ----------
+    scores_members : array-like of shape (n_members,)
+        Attack scores of members; higher means more likely a member.
+    scores_nonmembers : array-like of shape (n_nonmembers,)
+        Attack scores of non-members.
+    fpr : float
+        Allowed false positive rate, in (0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1]. NaN if ``n_nonmembers < 1 / fpr``: the rate is then below one non-member and cannot be
+        measured.
+
+    Raises
+    ------
+    ValueError
+        If `fpr` is outside (0, 1] or the scores are not one finite number per sample.
+
+    Notes
+    -----
+    No interpolation between points of the ROC curve, and tied scores are accepted or rejected together, so
+    the figure never flatters the attack. With ``n_nonmembers`` only just above ``1 / fpr`` it hangs on a
+    single non-member: give an interval (`mlunlearn.audit.bootstrap.bootstrap_interval`) beside it.
+
+    Examples
+    --------
+    >>> tpr_at_fpr([3, 4, 5, 6], [0, 1, 2, 3.5], fpr=0.25)
+    1.0
+    >>> tpr_at_fpr([3, 4, 5, 6], [0, 1, 2, 3.5], fpr=0.01)
+    nan
+    """
+    members = check_scores(scores_members, "scores_members")
+    nonmembers = check_scores(scores_nonmembers, "scores_nonmembers")
+    if not 0.0 < fpr <= 1.0:
+        raise ValueError(f"fpr must lie in (0, 1], got {fpr!r}.")
+    allowed = np.floor(fpr * nonmembers.size + 1e-9)
+    if allowed < 1:
+        return float("nan")
+    false_rate, true_rate, _ = roc_curve(*_labelled(members, nonmembers), drop_intermediate=False)
+    return float(true_rate[np.rint(false_rate * nonmembers.size) <= allowed].max())
+
+
+def roc_figures(scores_members: ArrayLike, scores_nonmembers: ArrayLike) -> dict[str, float]:
+    """AUC and the two low false positive rate figures of an `AttackResult`, by field name."""
+    members = check_scores(scores_members, "scores_members")
+    nonmembers = check_scores(scores_nonmembers, "scores_nonmembers")
+    return {
+        "auc": float(roc_auc_score(*_labelled(members, nonmembers))),
+        "tpr_at_fpr_0_01": tpr_at_fpr(members, nonmembers, 0.01),
+        "tpr_at_fpr_0_001": tpr_at_fpr(members, nonmembers, 0.001),
+    }
+
+
+def collect_result(
+    name: str,
+    scores_members: NDArray[np.float64],
+    scores_nonmembers: NDArray[np.float64],
+    *,
+    accuracy: float,
+    tpr: float,
+    fpr: float,
+) -> AttackResult:
+    """Collect the figures of an attack whose scores and decisions are known for every sample."""
+    return AttackResult(
+        name,
+        accuracy=accuracy,
+        **roc_figures(scores_members, scores_nonmembers),
+        tpr=tpr,
+        fpr=fpr,
+        n_members=len(scores_members),
+        n_nonmembers=len(scores_nonmembers),
+    )
+
+
+def balanced_accuracy(tpr: float, fpr: float) -> float:
+    """Share of correct decisions when members and non-members weigh the same."""
+    return 0.5 * (tpr + 1.0 - fpr)
+
+
+def _labelled(members: np.ndarray, nonmembers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (1 for members) and scores of both sides, for scikit-learn."""
+    labels = np.concatenate([np.ones(members.size, dtype=int), np.zeros(nonmembers.size, dtype=int)])
+    return labels, np.concatenate([members, nonmembers])

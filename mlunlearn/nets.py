@@ -1,0 +1,369 @@
+"""Torch models as scikit-learn estimators: skorch trains them, seeds and threads are fixed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
+from torch import nn
+
+from mlunlearn.loaders import BatchLoader
+from mlunlearn.seeds import root_seed
+from mlunlearn.training import Task, one_thread, split_passes
+
+_TRAINING = RLock()  # torch draws from one generator per process, so threads take turns
+
+
+_MAX_EPOCHS = 20
+_DEFAULTS: dict[str, Any] = {
+    "optimizer": torch.optim.Adam,
+    "lr": 1e-3,
+    "max_epochs": _MAX_EPOCHS,
+    "batch_size": 128,
+    "train_split": None,
+    "iterator_train": BatchLoader,
+    "iterator_train__shuffle": True,
+    "iterator_valid": BatchLoader,
+    "callbacks": "disable",
+    "verbose": 0,
+}
+
+
+def wrap_torch(estimator: Any, task: Task | None = None) -> Any:
+    """Wrap torch models, and return anything else as it is.
+
+    Parameters
+    ----------
+    estimator : object
+        A module (class or instance), a skorch net, or something else.
+    task : {'classifier', 'regressor'} or None, default=None
+        What a torch model is for; None reads it from the net and takes a bare module for a classifier.
+
+    Returns
+    -------
+    object
+        A `TorchClassifier` or `TorchRegressor` for torch models.
+    """
+    is_module = isinstance(estimator, nn.Module) or (isinstance(estimator, type) and issubclass(estimator, nn.Module))
+    if not is_module and not isinstance(estimator, NeuralNet):
+        return estimator
+    task = task or ("regressor" if isinstance(estimator, NeuralNetRegressor) else "classifier")
+    return TorchRegressor(estimator) if task == "regressor" else TorchClassifier(estimator)
+
+
+@contextmanager
+def _seeded(seed: int, device: str) -> Iterator[None]:
+    """Seed torch's generators for a while; one thread trains, one model at a time in a process."""
+    devices = [torch.device(device).index or 0] if str(device).startswith("cuda") else []
+    with _TRAINING, one_thread(), torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+class _TorchEstimator(BaseEstimator):
+    _default_net: type[NeuralNet]
+    _default_criterion: type[nn.Module]
+
+    def __init__(self, net: Any, *, random_state: Any = None):
+        self.net = net
+        self.random_state = random_state
+
+    def _build(self) -> NeuralNet:
+        if isinstance(self.net, NeuralNet):
+            return clone(self.net).set_params(verbose=0)
+        module = clone(self.net, safe=False)
+        return self._default_net(module, criterion=self._default_criterion, **_DEFAULTS)
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs that `fit` trains."""
+        return self.net.max_epochs if isinstance(self.net, NeuralNet) else _MAX_EPOCHS
+
+    def _start(self, X: np.ndarray, y: np.ndarray, classes: Any) -> np.ndarray:
+        """Validate the first rows, and build the net."""
+        X = self._check_X(X, reset=True)
+        self._learn_targets(y, classes)
+        self.net_ = self._build()
+        with _seeded(root_seed(self.random_state), self.net_.device):
+            self.net_.initialize()
+        return X
+
+    def _train(self, X: np.ndarray, y: np.ndarray, epochs: float) -> None:
+        """Train with a fresh optimiser and scheduler; raise where skorch would swallow an interrupt."""
+        seed = root_seed(self.random_state)
+        with _seeded(seed, self.net_.device):
+            self.net_.initialize_optimizer()
+            X, y = self._cast(X), self._encode(y)
+            self.net_.notify("on_train_begin", X=X, y=y)
+            for part in split_passes(len(X), epochs, seed):
+                self.net_.fit_loop(X[part], y[part], epochs=1)
+            self.net_.notify("on_train_end", X=X, y=y)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Leave weights and buffers: no moments, no gradients of the last batch, and always the same mode."""
+        self.net_.optimizer_.state.clear()
+        for part in (self.net_.module_, self.net_.criterion_):
+            part.zero_grad(set_to_none=True)
+            part.eval()
+
+    def _check_X(self, X: Any, *, reset: bool) -> np.ndarray:
+        return validate_data(self, X, dtype=None, allow_nd=True, reset=reset)
+
+    def _cast(self, X: np.ndarray) -> np.ndarray:
+        """Inputs as the module takes them: integers for embeddings, float32 otherwise."""
+        embeds = any(isinstance(part, (nn.Embedding, nn.EmbeddingBag)) for part in self.net_.module_.modules())
+        return np.ascontiguousarray(X, dtype=np.int64 if embeds and X.dtype.kind in "iu" else np.float32)
+
+    def _fit(self, X: Any, y: Any) -> Self:
+        X, y = validate_data(
+            self, X, y, dtype=None, allow_nd=True, multi_output=self._multi_output, y_numeric=self._multi_output
+        )
+        self._train(self._start(X, y, None), y, self.max_epochs)
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any, epochs: float) -> Self:
+        X = self._check_X(X, reset=False) if hasattr(self, "net_") else self._start(X, y, classes)
+        self._train(X, np.asarray(y), epochs)
+        return self
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+class TorchClassifier(ClassifierMixin, _TorchEstimator):
+    """A torch classifier that keeps scikit-learn's rules and gives the same bits for the same seed.
+
+    Parameters
+    ----------
+    net : torch module (class or instance) or skorch net
+        A bare module returns one logit a class and is trained by Adam (lr 0.001, batches of 128, 20 epochs, cross
+        entropy). The weights of an instance, as passed, are the initial weights. Never changed.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, shuffling and dropout; torch's global generator is left alone.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net.
+    classes_ : ndarray of shape (n_classes,)
+        Labels; output i of the module stands for ``classes_[i]``, spare outputs are ignored.
+
+    Notes
+    -----
+    Inputs are cast to float32 (integers stay integers for modules with embeddings). Every `fit` and `partial_fit`
+    starts with a fresh optimiser and scheduler, so a checkpoint is the module's ``state_dict`` and nothing else.
+    Training runs on one thread, since the number of threads changes the last bits.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from torch import nn
+    >>> from mlunlearn.nets import TorchClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = TorchClassifier(nn.Linear(4, 3), random_state=0).fit(X, y)
+    >>> model.predict_proba(X[:2]).shape
+    (2, 3)
+    """
+
+    _default_net = NeuralNetClassifier
+    _default_criterion = nn.CrossEntropyLoss
+    _multi_output = False
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train from the initial weights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Inputs.
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self
+            The trained model.
+        """
+        return self._fit(X, y)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, *, epochs: float = 1.0) -> Self:
+        """Go on training.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Inputs.
+        y : array-like of shape (n_samples,)
+            Labels.
+        classes : array-like or None, default=None
+            All labels there will ever be, at the first call; None takes those in `y`.
+        epochs : float, default=1.0
+            Passes over the rows; a fraction passes over some of them.
+
+        Returns
+        -------
+        self
+            The trained model.
+        """
+        return self._partial_fit(X, y, classes, epochs)
+
+    def _learn_targets(self, y: Any, classes: Any) -> None:
+        check_classification_targets(y)
+        self.classes_ = np.unique(y if classes is None else classes)
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        kind = np.float32 if isinstance(self.net_, NeuralNetBinaryClassifier) else np.int64
+        return np.searchsorted(self.classes_, y).astype(kind)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Probabilities.
+
+        Raises
+        ------
+        ValueError
+            If the module has fewer outputs than there are classes.
+        """
+        check_is_fitted(self, "net_")
+        proba = self.net_.predict_proba(self._cast(self._check_X(X, reset=False))).astype(np.float64)
+        if proba.shape[1] < len(self.classes_):
+            raise ValueError(f"The module has {proba.shape[1]} outputs for {len(self.classes_)} classes.")
+        known = proba[:, : len(self.classes_)]
+        return known / known.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels.
+        """
+        proba = self.predict_proba(X)
+        return self.classes_[np.argmax(proba, axis=1)]
+
+
+class TorchRegressor(RegressorMixin, _TorchEstimator):
+    """A torch regressor that keeps scikit-learn's rules and gives the same bits for the same seed.
+
+    Parameters
+    ----------
+    net : torch module (class or instance) or skorch net
+        A bare module returns ``(n_samples, n_outputs)`` and is trained by Adam (lr 0.001, batches of 128, 20 epochs,
+        squared error). Never changed.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, shuffling and dropout.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net.
+
+    See Also
+    --------
+    TorchClassifier : The same for classes, with notes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from torch import nn
+    >>> from mlunlearn.nets import TorchRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> TorchRegressor(nn.Linear(10, 1), random_state=0).fit(X, y).predict(X[:2]).shape
+    (2,)
+    """
+
+    _default_net = NeuralNetRegressor
+    _default_criterion = nn.MSELoss
+    _multi_output = True
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train from the initial weights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+
+        Returns
+        -------
+        self
+            The trained model.
+        """
+        return self._fit(X, y)
+
+    def partial_fit(self, X: Any, y: Any, *, epochs: float = 1.0) -> Self:
+        """Go on training.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        epochs : float, default=1.0
+            Passes over the rows.
+
+        Returns
+        -------
+        self
+            The trained model.
+        """
+        return self._partial_fit(X, y, None, epochs)
+
+    def _learn_targets(self, y: Any, classes: Any) -> None:
+        self._flat = np.ndim(y) == 1
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        y = np.asarray(y, dtype=np.float32)
+        return y[:, None] if y.ndim == 1 else y
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Values.
+        """
+        check_is_fitted(self, "net_")
+        values = self.net_.predict(self._cast(self._check_X(X, reset=False))).astype(np.float64)
+        return values.ravel() if self._flat else values
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,242 @@
+"""Shards that are trained alone, slice by slice, and trained again from the slice that has to forget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.dummy import DummyClassifier
+from sklearn.utils import Tags
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from mlunlearn.base import UnlearnerMixin
+from mlunlearn.data import Block
+from mlunlearn.receipts import Work
+from mlunlearn.sharded.aggregation import weighted_mean
+from mlunlearn.sharded.allocation import Allocation, allocate_by_id, allocate_by_risk, allocate_uniform
+from mlunlearn.sharded.learners import Learner, learner_for
+from mlunlearn.training import Task, as_estimator, check_takes_weight, inherit_tags, one_thread, refuse_frozen
+
+Checkpoints = list[BaseEstimator | None]
+
+
+def train_shard(
+    learner: Learner, block: Block, sizes: np.ndarray, kept: Checkpoints, classes: Any, key: tuple[int, int]
+) -> Checkpoints:
+    """Train a shard from the first slice that has no checkpoint to the last.
+
+    Parameters
+    ----------
+    learner : Learner
+        How the constituent learns.
+    block : Block
+        The retained rows of the shard, slice by slice.
+    sizes : ndarray of int, shape (n_slices,)
+        Retained rows of each slice; empty slices are passed over.
+    kept : list of estimator or None
+        Checkpoints of the slices before the first one to train.
+    classes : ndarray or None
+        Labels of the shard; None for regression.
+    key : tuple of int
+        Root seed and shard.
+
+    Returns
+    -------
+    list of estimator or None, length n_slices
+        A checkpoint after each slice; None where nothing has been learned yet.
+    """
+    if classes is not None and len(classes) == 1:
+        constant = DummyClassifier(strategy="most_frequent").fit(np.zeros((1, 1)), classes)
+        return [None] * (len(sizes) - 1) + [constant]
+    ends = [0, *np.cumsum(sizes).tolist()]
+    checkpoints, model = list(kept), kept[-1] if kept else None
+    with one_thread():
+        for part in range(len(kept), len(sizes)):
+            if sizes[part]:
+                seen = ends[part] if model is not None else 0
+                model = learner.advance(model, block.part(slice(0, ends[part + 1])), seen, (*key, part), classes)
+            checkpoints.append(model)
+    return checkpoints
+
+
+class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
+    """What sharded classifiers and regressors share: allocation, training by shard and slice, and forgetting."""
+
+    guarantee = "exact"
+    exactness = "bits"
+    _task: Task
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        sample_ids: Any = None,
+        exclude: Any = None,
+        deletion_probability: Any = None,
+    ) -> Self:
+        """Learn each shard on its own, slice by slice, from all rows but those in `exclude`.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Training inputs. The model keeps a reference, not a copy, until it is asked to forget.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights, passed on to the estimator. Zero weight is not removal.
+        sample_ids : array-like of shape (n_samples,) or None, default=None
+            Integer or string ids of records, persons or sources, stored as keyed hashes. The id alone then decides
+            the shard and slice, so all rows of an id are together; `unlearn` takes ids as ``forget_ids``.
+        exclude : array-like of int, boolean mask or slice, default=None
+            Rows to leave out, as if they had been forgotten already: the model that `unlearn` has to match.
+        deletion_probability : array-like of shape (n_samples,) or None, default=None
+            Known probability that each row is asked to be forgotten. Shards are then filled so that each expects
+            fewer than ``max_requests`` requests, and their number follows from that.
+
+        Returns
+        -------
+        self
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            If the input is not what the estimator takes; an earlier fit is left as it was.
+        """
+        return self._fit_all_or_nothing(
+            X, y, sample_weight, sample_ids, exclude, deletion_probability=deletion_probability
+        )
+
+    # ------------------------------------------------------- the two hooks
+
+    def _fit(self, deletion_probability: Any = None) -> None:
+        self._check_parameters()
+        template = clone(as_estimator(self.estimator, self._task))  # later changes to the one passed in do not count
+        self._learner = learner_for(template, self.n_slices, self.epochs)
+        check_takes_weight(self._learner.estimator, self._data.weight, self._learner.call)
+        self.n_slices_ = self._learner.n_slices
+        self.allocation_ = self._allocate(deletion_probability)
+        self.n_shards_ = self.allocation_.n_shards
+        self._shard_classes: list[Any] = [None] * self.n_shards_
+        self.checkpoints_: list[Checkpoints] = [[] for _ in range(self.n_shards_)]
+        self._train(self._fresh_jobs())
+
+    def _unlearn(self, rows: np.ndarray) -> Work:
+        starts: dict[int, int] = {}
+        jobs = []
+        for shard in np.unique(self.allocation_.shard[rows]).tolist():
+            gone = rows[self.allocation_.shard[rows] == shard]
+            starts[shard], block, left = self._cut_out(shard, gone)
+            jobs.append((shard, starts[shard], block, left))
+        counts = self.allocation_.counts(~self.forgotten_)
+        np.subtract.at(counts, (self.allocation_.shard[rows], self.allocation_.slice[rows]), 1)
+        self._train(jobs)
+        samples = sum(self._samples(counts[shard], start) for shard, start in starts.items())
+        full = sum(self._samples(row) for row in counts)
+        return Work(samples, full, {"shards": list(starts), "slices": list(starts.values())})
+
+    def _cut_out(self, shard: int, gone: np.ndarray) -> tuple[int, Block, np.ndarray]:
+        """Return the first slice to retrain, the rows left in the shard, and their positions."""
+        positions = self._group(shard)
+        keep = ~np.isin(positions, gone, assume_unique=True)
+        block = self._read(shard).take(keep)
+        start = int(self.allocation_.slice[gone].min())
+        if self._task == "classifier" and not np.array_equal(np.unique(block.y), self._shard_classes[shard]):
+            start = 0  # the shard lost a label, and its first slice was told all labels
+        return start, block, positions[keep]
+
+    # ------------------------------------------------------------ training
+
+    def _check_parameters(self) -> None:
+        refuse_frozen(as_estimator(self.estimator, self._task), type(self).__name__)
+        for name in ("n_shards", "n_slices"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+        if self.epochs is not None and not self.epochs > 0:
+            raise ValueError(f"epochs must be positive or None, got {self.epochs!r}.")
+        if self.weighting not in ("uniform", "size"):
+            raise ValueError(f"weighting must be 'uniform' or 'size', got {self.weighting!r}.")
+
+    def _allocate(self, deletion_probability: Any) -> Allocation:
+        n_samples, n_slices = self.n_samples_fit_, self.n_slices_
+        if deletion_probability is not None:
+            probability, units = self._risk_by_unit(np.asarray(deletion_probability, dtype=float))
+            bound = self.max_requests or probability.sum() / self.n_shards
+            return allocate_by_risk(probability, units, min(bound, 1.0), n_slices, self.seed_)
+        if self._ids is not None:
+            return allocate_by_id(self._ids, self.n_shards, n_slices)
+        if n_samples < self.n_shards:
+            raise ValueError(f"n_samples={n_samples} rows cannot fill n_shards={self.n_shards}; use fewer shards.")
+        return allocate_uniform(n_samples, self.n_shards, n_slices, self.seed_)
+
+    def _risk_by_unit(self, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if probability.shape != (self.n_samples_fit_,) or not ((probability >= 0) & (probability <= 1)).all():
+            raise ValueError(
+                f"deletion_probability must be {self.n_samples_fit_} numbers between 0 and 1, one for each row; got "
+                f"shape {probability.shape}."
+            )
+        if self._ids is None:
+            return probability, np.arange(self.n_samples_fit_)
+        names, units = np.unique(self._ids, return_inverse=True)
+        highest = np.zeros(len(names))
+        np.maximum.at(highest, units, probability)
+        return highest, units
+
+    def _fresh_jobs(self) -> Iterator[tuple[int, int, Block, np.ndarray]]:
+        for shard in range(self.n_shards_):
+            positions = self._group(shard)
+            yield shard, 0, self._data.block(positions), positions
+
+    def _train(self, jobs: Iterable[tuple[int, int, Block, np.ndarray]]) -> None:
+        """Train shards from a slice on, in parallel, and put the results in place at the end."""
+        checkpoints, classes, checksums = list(self.checkpoints_), list(self._shard_classes), dict(self._checksums)
+        shards: list[int] = []
+
+        def tasks() -> Iterator[Any]:
+            for shard, start, block, positions in jobs:
+                shards.append(shard)
+                checksums[shard] = block.checksum
+                classes[shard] = np.unique(block.y) if self._task == "classifier" else None
+                sizes = np.bincount(self.allocation_.slice[positions], minlength=self.n_slices_)
+                kept = self.checkpoints_[shard][:start]
+                yield delayed(train_shard)(self._learner, block, sizes, kept, classes[shard], (self.seed_, shard))
+
+        trained = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks())
+        progress = tqdm(trained, desc=type(self).__name__, unit="shard", disable=not self.verbose)
+        for place, result in enumerate(progress):
+            checkpoints[shards[place]] = result
+        self.checkpoints_, self._shard_classes, self._checksums = checkpoints, classes, checksums
+
+    def _samples(self, counts: np.ndarray, start: int = 0) -> int:
+        """Count the samples that training a shard from a slice on processes."""
+        seen = np.concatenate([[0], np.cumsum(counts)])
+        parts = [part for part in range(start, len(counts)) if counts[part]]
+        return sum(self._learner.samples(int(seen[part]), int(counts[part])) for part in parts)
+
+    def _group(self, group: int) -> np.ndarray:
+        rows = self.allocation_.rows(group)
+        return rows[~self.forgotten_[rows]]
+
+    # ---------------------------------------------------------- prediction
+
+    @property
+    def estimators_(self) -> list[BaseEstimator]:
+        """Fitted constituents of the shards that have rows left."""
+        check_is_fitted(self, "checkpoints_")
+        return [parts[-1] for parts in self.checkpoints_ if parts[-1] is not None]
+
+    def _aggregate(self, predict: Any, X: Any) -> np.ndarray:
+        X = self._check_input(X, reset=False)
+        sizes = self.allocation_.counts(~self.forgotten_).sum(axis=1)
+        weights = sizes if self.weighting == "size" else (sizes > 0).astype(int)
+        return weighted_mean([predict(model, X) for model in self.estimators_], weights[weights > 0])
+
+    def __sklearn_tags__(self) -> Tags:
+        return inherit_tags(super().__sklearn_tags__(), as_estimator(self.estimator, self._task))
