@@ -14,6 +14,7 @@ from mlunlearn.checks.harness import (
     after,
     check,
     learn,
+    need_shards,
     predictions,
     require,
     rows_shown,
@@ -31,7 +32,8 @@ def assert_never_saw(model: Any, estimator: Any, problem: Problem, requests: str
     advice = "Restart from a state that no forgotten row went into, and learn the rest with the same seeds."
     message = f"After {requests}, the model differs from fit(X, y, exclude=forgotten). {advice}"
     assert_same_state(learned_state(model), learned_state(never), message)
-    assert_same_state(predictions(model, problem.probe), predictions(never, problem.probe), message)
+    predicted, expected = (predictions(after(twin), problem.probe) for twin in (model, never))
+    assert_same_state(predicted, expected, message)
 
 
 def request_sequences(problem: Problem) -> Iterator[tuple[str, Requests]]:
@@ -66,17 +68,16 @@ def check_remainder_rows(estimator: Any, problem: Problem) -> None:
 def check_emptied_slices(estimator: Any, problem: Problem) -> None:
     """Check slices and a shard that lose every row, which a history of requests arrives at some day."""
     model = learn(estimator, problem)
-    shards = shards_of(model)
-    slices = getattr(getattr(model, "allocation_", None), "slice", np.arange(len(problem)) % 2)
-    for place, shard in enumerate(shards[:2]):
-        emptied = shard[slices[shard] == (slices[shard].min() if place == 0 else slices[shard].max())]
-        left = np.setdiff1d(problem.spare(emptied), np.flatnonzero(model.forgotten_))
-        if len(left):
-            model.unlearn(left)
-    assert_never_saw(model, estimator, problem, "emptying the first slice of one shard and the last of another")
-    if len(shards) > 1:
-        left = np.setdiff1d(problem.spare(shards[-1]), np.flatnonzero(model.forgotten_))
-        assert_never_saw(model.unlearn(left), estimator, problem, "emptying a shard")
+    need_shards(model)
+    n_shards, n_slices = model.n_shards_, model.n_slices_
+    for shard, parts in ((0, [0]), (1 % n_shards, [n_slices - 1]), (n_shards - 1, range(n_slices))):
+        rows = shards_of(model)[shard]
+        rows = rows[np.isin(model.allocation_.slice[rows], parts)]
+        rows = rows[~model.forgotten_[rows]]
+        forgotten = np.flatnonzero(model.forgotten_)
+        if len(rows) and len(problem.spare([*forgotten, *rows])) == len(forgotten) + len(rows):
+            what = f"emptying slices {list(parts)} of {n_slices} of shard {shard}"
+            assert_never_saw(model.unlearn(rows), estimator, problem, what)
 
 
 @check

@@ -125,6 +125,8 @@ class Shown:
 
 def estimator_inside(estimator: Any) -> Any:
     """Return the estimator that an unlearner trains copies of; skip the check if it shows none."""
+    if hasattr(estimator, "steps"):
+        return estimator_inside(estimator.steps[-1][1])
     inner = getattr(estimator, "estimator", None)
     if inner is None:
         raise SkipTest(f"{type(estimator).__name__} has no estimator inside to watch")

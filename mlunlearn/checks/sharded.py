@@ -9,7 +9,7 @@ from unittest import SkipTest
 import numpy as np
 
 from mlunlearn.checks.data import Problem
-from mlunlearn.checks.harness import after, check, learn, need_shards, require, shards_of, watch
+from mlunlearn.checks.harness import after, check, learn, need_shards, require, rows_shown, shards_of, watch
 from mlunlearn.checks.state import learned_state, state_differences
 
 FOLLOWS_ROWS = ("forgotten_", "_checksums", "_shard_classes")
@@ -62,18 +62,25 @@ def check_isolation(estimator: Any, problem: Problem) -> None:
 @check
 def check_one_request_touches_one_shard(estimator: Any, problem: Problem) -> None:
     """Check that forgetting a row retrains its shard from its slice on and nothing else; that is what shards buy."""
-    model = learn(estimator, problem)
+    model = learn(estimator, problem, n_jobs=1)
     need_shards(model)
-    for shard in {0, model.n_shards_ - 1}:
-        part = model.n_slices_ - 1
+    part = model.n_slices_ - 1
+    for shard, rows in {0: shards_of(model)[0], model.n_shards_ - 1: shards_of(model)[-1]}.items():
         row = _spare_row(model, problem, shard, part)
         if row is None:
             continue
-        changed = _changed_elsewhere(after(model, [row]), model, {shard: part})
+        with watch(estimator) as calls:
+            other = after(model, [row])
+        changed = _changed_elsewhere(other, model, {shard: part})
         require(
             not changed,
             f"Forgetting row {row} (shard {shard}, slice {part}) changed {list(changed)[:6]}; leave other shards, and "
             "the checkpoints before the slice, as they are.",
+        )
+        strangers = np.setdiff1d(np.flatnonzero(rows_shown(calls, problem)), rows)
+        require(
+            not len(strangers),
+            f"Forgetting row {row} of shard {shard} showed rows {strangers} of other shards to the estimator.",
         )
 
 
@@ -107,14 +114,14 @@ def check_cost_follows_the_formula(estimator: Any, problem: Problem) -> None:
     parts = [_spare_row(model, problem, shard, part) for part in range(model.n_slices_)]
     if any(row is None for row in parts):
         raise SkipTest("a slice has no row that its shard can spare")
-    works = [after(model, [row]).receipts_[-1].work for row in parts]
-    whole = works[0].samples  # from the first slice on: all of the shard
     sizes = model.allocation_.counts(slice(None))[shard]
-    share = sum(size * work.samples for size, work in zip(sizes, works, strict=True)) / sizes.sum() / whole
+    works = [after(model, [row]).receipts_[-1].work for row in parts]
+    shares = [work.samples / (work.full * sizes.sum() / len(problem)) for work in works]
+    share = np.average(shares, weights=sizes)
     low, high = 1 / 2 + 1 / (2 * model.n_slices_), 2 / 3 + 1 / (3 * model.n_slices_)
     room = model.n_slices_ / sizes.sum()  # slices differ by a row, and budgets are rounded to rows
     require(
         low - room <= share <= high + room,
         f"one row costs {share:.2f} of its shard on average over {model.n_slices_} slices, expected {low:.2f} to "
-        f"{high:.2f}; restart from the checkpoint before the row's slice, not earlier.",
+        f"{high:.2f}; restart from the checkpoint before the row's slice, not earlier, and in its shard alone.",
     )

@@ -23,7 +23,7 @@ Parts = list[tuple[str, Any]]
 NUMBERS = (bool, int, float, complex, np.generic)
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type, types.ModuleType)
 NAMED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)
-WALL_CLOCK = re.compile(r"(^|_)(time|dur|seconds)_?$")
+WALL_CLOCK = re.compile(r"(^|[_.'])(time|dur|seconds)_?('\])?$")
 """Names of measured times, which no two runs share: ``mean_fit_time``, ``refit_time_``, skorch's ``dur``."""
 TOLD = 6  # differences an error message spells out
 
@@ -50,8 +50,8 @@ def parts_of(obj: Any) -> Parts:
     Attributes are read past a ``__getstate__`` of the class, which may hide some. Extension types, which have none,
     are asked how they are pickled.
     """
-    tensor = _tensor_parts(obj)
-    return _attributes(obj) + _pickled_parts(obj) if tensor is None else tensor
+    parts = _torch_parts(obj)
+    return _attributes(obj) + _pickled_parts(obj) if parts is None else parts
 
 
 for _kind in PLAIN:
@@ -153,13 +153,15 @@ def _pickled_parts(obj: Any) -> Parts:
     return [(name, part) for name, part in zip((".new", ".state"), reduced[1:3], strict=False) if part is not None]
 
 
-def _tensor_parts(obj: Any) -> Parts | None:
+def _torch_parts(obj: Any) -> Parts | None:
     torch = sys.modules.get("torch")
     if torch is None:
         return None
     if isinstance(obj, torch.Tensor):
         parts = [("", tensor_values(obj)), (".grad", obj.grad if obj.is_leaf else None)]
         return [(name, part) for name, part in parts if part is not None]
+    if isinstance(obj, torch.optim.Optimizer):  # the rest is bookkeeping, which copies of an optimiser lack
+        return [(f".{name}", part) for name, part in obj.__getstate__().items()]
     return [(".state", obj.get_state())] if isinstance(obj, torch.Generator) else None
 
 
@@ -264,7 +266,8 @@ def learned_state(model: Any) -> State:
     Returns
     -------
     dict
-        Path to leaf, without constructor parameters, training data, receipts and measured times.
+        Path to leaf, without settings (constructor parameters that are plain values), training data, receipts and
+        measured times.
 
     Examples
     --------
@@ -278,11 +281,13 @@ def learned_state(model: Any) -> State:
     params = model.get_params(deep=False)
     ours = isinstance(model, UnlearnerMixin)
     fitted = {name for name in vars(model) if ours or (name.endswith("_") and not name.startswith("_"))}
-    left_out = {*vars(model)} - fitted | {"receipts_", *params}
+    settings = {name for name, value in params.items() if isinstance(value, PLAIN)}
+    left_out = {*vars(model)} - fitted - {*params} | settings
 
     def not_learned(path: str, part: Any) -> bool:
-        timed = WALL_CLOCK.search(path.rstrip("']")) is not None
-        return timed or path in left_out or isinstance(part, (TrainingData, Receipt))
+        timed = WALL_CLOCK.search(path) is not None
+        history = path.endswith("receipts_") or isinstance(part, (TrainingData, Receipt))
+        return timed or history or path in left_out
 
     return flatten_state(model, skip=not_learned)
 

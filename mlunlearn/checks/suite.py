@@ -12,7 +12,7 @@ from unittest import SkipTest
 from sklearn import config_context
 from sklearn.exceptions import EstimatorCheckFailedWarning
 
-from mlunlearn.checks import contract, exactness, influence, law, sharded
+from mlunlearn.checks import contract, exactness, failures, hygiene, influence, law, sharded
 from mlunlearn.checks.harness import Check
 
 CONTRACT: tuple[Check, ...] = (
@@ -24,13 +24,15 @@ CONTRACT: tuple[Check, ...] = (
     contract.check_forms_of_a_request,
     contract.check_forget_by_id,
     contract.check_forget_a_class,
-    contract.check_failed_unlearn_changes_nothing,
-    contract.check_reloaded_model_asks_for_its_data,
-    contract.check_arguments_are_left_alone,
-    contract.check_random_states_are_left_alone,
-    contract.check_clone_and_refit,
-    contract.check_seeds,
-    contract.check_n_jobs_changes_no_bit,
+    failures.check_failed_unlearn_changes_nothing,
+    failures.check_interrupted_unlearn_is_all_or_nothing,
+    failures.check_saved_model_holds_no_rows,
+    failures.check_reloaded_model_asks_for_its_data,
+    hygiene.check_arguments_are_left_alone,
+    hygiene.check_random_states_are_left_alone,
+    hygiene.check_clone_and_refit,
+    hygiene.check_seeds,
+    hygiene.check_n_jobs_changes_no_bit,
 )
 NO_TRACE: tuple[Check, ...] = (influence.check_no_mark_is_left,)
 NO_INFLUENCE: tuple[Check, ...] = (*NO_TRACE, influence.check_forgotten_rows_have_no_influence)
@@ -41,7 +43,7 @@ SAME_BITS: tuple[Check, ...] = (
     exactness.check_order_of_requests,
     exactness.check_every_row_is_learned_until_it_is_forgotten,
     exactness.check_process_restart,
-    contract.check_edited_data_is_noticed,
+    failures.check_edited_data_is_noticed,
     sharded.check_isolation,
     sharded.check_one_request_touches_one_shard,
     sharded.check_receipts_count_the_work,
