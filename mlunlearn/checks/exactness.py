@@ -105,6 +105,7 @@ def check_every_row_is_learned_until_it_is_forgotten(estimator: Any, problem: Pr
     unseen = np.setdiff1d(np.flatnonzero(shown == 0), first)
     if len(unseen) and shown.any() and not _draws_rows(model, shown):
         raise AssertionError(f"fit never showed rows {unseen} to the estimator: they are dropped, not learned.")
+    model = learn(estimator, problem, n_jobs=1).unlearn(first)
     with watch(estimator) as calls:
         model.unlearn(second)
     shown = rows_shown(calls, problem)

@@ -102,7 +102,7 @@ def is_sharded(model: Any) -> bool:
 def shards_of(model: Any) -> list[np.ndarray]:
     """Positions of each shard's rows in training order, or one list of all rows."""
     if not is_sharded(model):
-        return [np.arange(model.n_samples_fit_)]
+        return [np.arange(len(model.forgotten_))]
     return [model.allocation_.rows(shard) for shard in range(model.n_shards_)]
 
 

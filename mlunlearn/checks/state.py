@@ -266,8 +266,8 @@ def learned_state(model: Any) -> State:
     Returns
     -------
     dict
-        Path to leaf, without settings (constructor parameters that are plain values), training data, receipts and
-        measured times.
+        Path to leaf, without settings (constructor parameters that are plain values), training data, receipts,
+        measured times, and the gradients of torch parameters.
 
     Examples
     --------
@@ -286,7 +286,8 @@ def learned_state(model: Any) -> State:
 
     def not_learned(path: str, part: Any) -> bool:
         timed = WALL_CLOCK.search(path) is not None
-        history = path.endswith("receipts_") or isinstance(part, (TrainingData, Receipt))
+        # torch drops gradients from copies, and so do we
+        history = path.endswith(("receipts_", ".grad")) or isinstance(part, (TrainingData, Receipt))
         return timed or history or path in left_out
 
     return flatten_state(model, skip=not_learned)
