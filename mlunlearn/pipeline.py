@@ -93,8 +93,9 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         excluded = np.flatnonzero(self.forgotten_)
         options = {"exclude": excluded} if len(excluded) else {}
         X, y, weight = self._full_size(self._retained())
-        self._checksums[0] = self._data.block(self._retained()).checksum
-        steps = [(name, clone(step)) for name, step in self.steps]
+        if any(_can_forget(step) for _, step in _transformers(self.steps)):
+            self._checksums[0] = self._data.block(self._retained()).checksum
+        steps = [(name, clone(step, safe=False)) for name, step in self.steps]
         for _, step in _transformers(steps):
             X = step.fit(X, y, **(options if _can_forget(step) else {})).transform(X)
         if self._ids is not None:
