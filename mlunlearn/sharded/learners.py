@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from mlunlearn.data import Block
@@ -104,6 +105,10 @@ class Iterative:
     counts_epochs: bool = False
     call: ClassVar[str] = "partial_fit"
 
+    @cached_property
+    def _seed_names(self) -> list[str]:
+        return seed_parameters(self.estimator)
+
     @property
     def slice_epochs(self) -> float:
         """Passes over the union of slices at each slice."""
@@ -118,9 +123,8 @@ class Iterative:
             set_seed(model, derive_seeds(*key)[0])
             return _partial_fit(model, block, classes, epochs=self.slice_epochs)
         draw, *seeds = pass_seeds(*key, epochs=self.slice_epochs)
-        names = seed_parameters(model)
         for seed, part in zip(seeds, split_passes(len(block), self.slice_epochs, draw), strict=False):
-            _partial_fit(set_seed(model, seed, names), block.part(part), classes)
+            _partial_fit(set_seed(model, seed, self._seed_names), block.part(part), classes)
         return model
 
     def samples(self, n_seen: int, n_new: int) -> int:
@@ -211,7 +215,7 @@ def learner_for(estimator: BaseEstimator, n_slices: int, epochs: float | None) -
 
 
 def _partial_fit(model: BaseEstimator, block: Block, classes: Any, **options: Any) -> BaseEstimator:
-    if is_classifier(model):
+    if classes is not None:
         options["classes"] = classes
     if block.weight is not None:
         options["sample_weight"] = block.weight

@@ -78,11 +78,8 @@ def test_tensors_are_read_as_arrays():
 
 def test_weights_reach_every_shard():
     weight = np.random.default_rng(0).uniform(0.1, 5, 150)
-    for constituent in (
-        LogisticRegression(max_iter=1000),
-        GaussianNB(),
-        make_pipeline(StandardScaler(), LogisticRegression()),
-    ):
+    scaled = make_pipeline(StandardScaler(), LogisticRegression())
+    for constituent in (LogisticRegression(max_iter=1000), GaussianNB(), scaled):
         make = lambda: SISAClassifier(constituent, n_shards=3, n_slices=2, aggregation="mean", random_state=0)  # noqa: B023, E731
         model = make().fit(X, Y, weight).unlearn([3])
         reference = make().fit(X, Y, weight, exclude=[3])
