@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil
 from typing import Any, ClassVar, Protocol
 
@@ -102,12 +101,9 @@ class Iterative:
     estimator: BaseEstimator
     n_slices: int
     epochs: float
-    counts_epochs: bool = False
+    counts_epochs: bool
+    seed_names: tuple[str, ...]
     call: ClassVar[str] = "partial_fit"
-
-    @cached_property
-    def _seed_names(self) -> list[str]:
-        return seed_parameters(self.estimator)
 
     @property
     def slice_epochs(self) -> float:
@@ -124,7 +120,7 @@ class Iterative:
             return _partial_fit(model, block, classes, epochs=self.slice_epochs)
         draw, *seeds = pass_seeds(*key, epochs=self.slice_epochs)
         for seed, part in zip(seeds, split_passes(len(block), self.slice_epochs, draw), strict=False):
-            _partial_fit(set_seed(model, seed, self._seed_names), block.part(part), classes)
+            _partial_fit(set_seed(model, seed, self.seed_names), block.part(part), classes)
         return model
 
     def samples(self, n_seen: int, n_new: int) -> int:
@@ -211,7 +207,8 @@ def learner_for(estimator: BaseEstimator, n_slices: int, epochs: float | None) -
     if "max_iter" not in params and not hasattr(estimator, "max_epochs"):
         return Additive(estimator, n_slices)
     budget = getattr(estimator, "max_epochs", DEFAULT_EPOCHS) if epochs is None else epochs
-    return Iterative(estimator, n_slices, budget, counts_epochs=accepts(estimator.partial_fit, "epochs"))
+    counts_epochs, seed_names = accepts(estimator.partial_fit, "epochs"), tuple(seed_parameters(estimator))
+    return Iterative(estimator, n_slices, budget, counts_epochs, seed_names)
 
 
 def _partial_fit(model: BaseEstimator, block: Block, classes: Any, **options: Any) -> BaseEstimator:
