@@ -102,6 +102,7 @@ class _TorchEstimator(BaseEstimator):
         seed = root_seed(self.random_state)
         with _seeded(seed, self.net_.device):
             self.net_.initialize_optimizer()
+            self.net_.initialize_history()  # schedulers read the epoch from it
             X, y = self._cast(X), self._encode(y)
             self.net_.notify("on_train_begin", X=X, y=y)
             for part in split_passes(len(X), epochs, seed):
@@ -163,7 +164,7 @@ class TorchClassifier(ClassifierMixin, _TorchEstimator):
     Notes
     -----
     Inputs are cast to float32 (integers stay integers for modules with embeddings). Every `fit` and `partial_fit`
-    starts with a fresh optimiser and scheduler, so a checkpoint is the module's ``state_dict`` and nothing else.
+    starts with a fresh optimiser, scheduler and history, so a checkpoint is the module's ``state_dict`` alone.
     Training runs on one thread, since the number of threads changes the last bits.
 
     Examples
