@@ -61,8 +61,16 @@ def wrap_torch(estimator: Any, task: Task | None = None) -> Any:
 
 
 @contextmanager
-def _seeded(seed: int, device: str) -> Iterator[None]:
-    """Seed torch's generators for a while; one thread trains, one model at a time in a process."""
+def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+    """Seed torch's generators for a while; one thread trains, one model at a time in a process.
+
+    Parameters
+    ----------
+    seed : int
+        The seed; the generators continue afterwards as if nothing had been drawn.
+    device : str, default="cpu"
+        Where the model is; the generator of a CUDA device is seeded too.
+    """
     devices = [torch.device(device).index or 0] if str(device).startswith("cuda") else []
     with _TRAINING, one_thread(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -93,14 +101,14 @@ class _TorchEstimator(BaseEstimator):
         X = self._check_X(X, reset=True)
         self._learn_targets(y, classes)
         self.net_ = self._build()
-        with _seeded(root_seed(self.random_state), self.net_.device):
+        with seeded(root_seed(self.random_state), self.net_.device):
             self.net_.initialize()
         return X
 
     def _train(self, X: np.ndarray, y: np.ndarray, epochs: float) -> None:
         """Train with a fresh optimiser and scheduler; raise where skorch would swallow an interrupt."""
         seed = root_seed(self.random_state)
-        with _seeded(seed, self.net_.device):
+        with seeded(seed, self.net_.device):
             self.net_.initialize_optimizer()
             self.net_.initialize_history()  # schedulers read the epoch from it
             X, y = self._cast(X), self._encode(y)

@@ -11,9 +11,10 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_consistent_length, get_tags
 
-from mlunlearn.base import Exactness, Guarantee, UnlearnerMixin
+from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import checksum
 from mlunlearn.receipts import Work
+from mlunlearn.state import Exactness, Guarantee
 
 
 class UnlearningPipeline(UnlearnerMixin, Pipeline):
