@@ -62,12 +62,12 @@ def wrap_torch(estimator: Any, task: Task | None = None) -> Any:
 
 @contextmanager
 def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
-    """Seed torch's generators for a while; one thread trains, one model at a time in a process.
+    """Seed torch's generators for a while, and restore them; one thread trains, one model at a time in a process.
 
     Parameters
     ----------
     seed : int
-        The seed; the generators continue afterwards as if nothing had been drawn.
+        The seed.
     device : str, default="cpu"
         Where the model is; the generator of a CUDA device is seeded too.
     """
@@ -100,18 +100,33 @@ class _TorchEstimator(BaseEstimator):
         """Validate the first rows, and build the net."""
         X = self._check_X(X, reset=True)
         self._learn_targets(y, classes)
-        self.net_ = self._build()
-        with seeded(root_seed(self.random_state), self.net_.device):
-            self.net_.initialize()
+        self.net_ = self.untrained_net(root_seed(self.random_state))
         return X
+
+    def untrained_net(self, seed: int) -> NeuralNet:
+        """Build a net that stands where training starts.
+
+        Parameters
+        ----------
+        seed : int
+            Draws the initial weights of a module class; those of a module instance are as passed.
+
+        Returns
+        -------
+        skorch.NeuralNet
+            Initialised, and independent of ``net_``.
+        """
+        net = self._build()
+        with seeded(seed, net.device):
+            net.initialize()
+        return net
 
     def _train(self, X: np.ndarray, y: np.ndarray, epochs: float) -> None:
         """Train with a fresh optimiser and scheduler; raise where skorch would swallow an interrupt."""
         seed = root_seed(self.random_state)
         with seeded(seed, self.net_.device):
             self.net_.initialize_optimizer()
-            self.net_.initialize_history()  # schedulers read the epoch from it
-            X, y = self._cast(X), self._encode(y)
+            X, y = self.cast(X), self._encode(y)
             self.net_.notify("on_train_begin", X=X, y=y)
             for part in split_passes(len(X), epochs, seed):
                 self.net_.fit_loop(X[part], y[part], epochs=1)
@@ -128,8 +143,19 @@ class _TorchEstimator(BaseEstimator):
     def _check_X(self, X: Any, *, reset: bool) -> np.ndarray:
         return validate_data(self, X, dtype=None, allow_nd=True, reset=reset)
 
-    def _cast(self, X: np.ndarray) -> np.ndarray:
-        """Inputs as the module takes them: integers for embeddings, float32 otherwise."""
+    def cast(self, X: np.ndarray) -> np.ndarray:
+        """Give inputs the type that the module takes.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, ...)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, ...)
+            Integers stay integers for modules with embeddings; everything else becomes float32.
+        """
         embeds = any(isinstance(part, (nn.Embedding, nn.EmbeddingBag)) for part in self.net_.module_.modules())
         return np.ascontiguousarray(X, dtype=np.int64 if embeds and X.dtype.kind in "iu" else np.float32)
 
@@ -255,7 +281,7 @@ class TorchClassifier(ClassifierMixin, _TorchEstimator):
             If the module has fewer outputs than there are classes.
         """
         check_is_fitted(self, "net_")
-        proba = self.net_.predict_proba(self._cast(self._check_X(X, reset=False))).astype(np.float64)
+        proba = self.net_.predict_proba(self.cast(self._check_X(X, reset=False))).astype(np.float64)
         if proba.shape[1] < len(self.classes_):
             raise ValueError(f"The module has {proba.shape[1]} outputs for {len(self.classes_)} classes.")
         known = proba[:, : len(self.classes_)]
@@ -369,7 +395,7 @@ class TorchRegressor(RegressorMixin, _TorchEstimator):
             Values.
         """
         check_is_fitted(self, "net_")
-        values = self.net_.predict(self._cast(self._check_X(X, reset=False))).astype(np.float64)
+        values = self.net_.predict(self.cast(self._check_X(X, reset=False))).astype(np.float64)
         return values.ravel() if self._flat else values
 
     def __sklearn_tags__(self) -> Tags:
