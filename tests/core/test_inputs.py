@@ -143,3 +143,20 @@ def test_progress_is_shown_on_request_only(capfd):
     assert capfd.readouterr() == ("", "")
     SISAClassifier(GaussianNB(), n_shards=3, verbose=1).fit(X, Y)
     assert "3/3" in capfd.readouterr().err
+
+
+def test_metadata_is_routed_to_fit():
+    import sklearn
+    from sklearn.model_selection import cross_validate
+
+    weight, ids = np.random.default_rng(0).uniform(0.1, 5, 150), np.arange(150) // 5
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = SISAClassifier(GaussianNB(), n_shards=3, random_state=0)
+        model.set_fit_request(sample_weight=True, sample_ids=True).set_score_request(sample_weight=False)
+        found = cross_validate(
+            model, X, Y, params={"sample_weight": weight, "sample_ids": ids}, return_estimator=True, return_indices=True
+        )
+    for fitted, rows in zip(found["estimator"], found["indices"]["train"], strict=True):
+        expected = SISAClassifier(GaussianNB(), n_shards=3, random_state=0)
+        expected.fit(X[rows], Y[rows], weight[rows], sample_ids=ids[rows])
+        np.testing.assert_array_equal(fitted.predict_proba(X), expected.predict_proba(X))
