@@ -26,7 +26,7 @@ class ForgettingState:
     guarantee: ClassVar[Guarantee]
     exactness: ClassVar[Exactness | None] = None
     _attach_call: ClassVar[str] = "attach_data(X, y)"
-    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums", "_received")
+    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums")
 
     if TYPE_CHECKING:  # what scikit-learn's BaseEstimator and a fit bring along
         get_params: Callable[..., dict[str, Any]]
