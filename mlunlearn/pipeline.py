@@ -11,9 +11,10 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_consistent_length, get_tags
 
-from mlunlearn.base import Exactness, Guarantee, UnlearnerMixin
+from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import checksum
 from mlunlearn.receipts import Work
+from mlunlearn.state import Exactness, Guarantee
 
 
 class UnlearningPipeline(UnlearnerMixin, Pipeline):
@@ -93,8 +94,9 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         excluded = np.flatnonzero(self.forgotten_)
         options = {"exclude": excluded} if len(excluded) else {}
         X, y, weight = self._full_size(self._retained())
-        self._checksums[0] = self._data.block(self._retained()).checksum
-        steps = [(name, clone(step)) for name, step in self.steps]
+        if any(_can_forget(step) for _, step in _transformers(self.steps)):
+            self._checksums[0] = self._data.block(self._retained()).checksum
+        steps = [(name, clone(step, safe=False)) for name, step in self.steps]
         for _, step in _transformers(steps):
             X = step.fit(X, y, **(options if _can_forget(step) else {})).transform(X)
         if self._ids is not None:

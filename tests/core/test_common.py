@@ -17,9 +17,7 @@ DEALT = "rows are dealt out to shards, so a row with weight two is not the same 
 NO_WEIGHTS = "torch nets take no sample_weight, and say so instead of ignoring it"
 STEPS = "as in scikit-learn's Pipeline, fit puts the fitted steps in their place"
 
-WEIGHT_EQUIVALENCE = {
-    f"check_sample_weight_equivalence_on_{kind}_data": DEALT for kind in ("dense", "sparse")
-}
+WEIGHT_EQUIVALENCE = {f"check_sample_weight_equivalence_on_{kind}_data": DEALT for kind in ("dense", "sparse")}
 WEIGHTS = {
     name: NO_WEIGHTS
     for name in (

@@ -31,7 +31,10 @@ def test_changing_a_row_changes_its_shard_from_its_slice_on(problem):
         shard, part = before.allocation_.shard[row], before.allocation_.slice[row]
         for k in range(4):
             for r in range(3):
-                differs = state_differences(flatten_state(before.checkpoints_[k][r]), flatten_state(after.checkpoints_[k][r])) != {}
+                differs = (
+                    state_differences(flatten_state(before.checkpoints_[k][r]), flatten_state(after.checkpoints_[k][r]))
+                    != {}
+                )
                 assert differs == (k == shard and r >= part)
 
 
