@@ -2,6 +2,7 @@
 
 from mlunlearn.audit.agreement import activation_distance, completeness, js_divergence, zrf
 from mlunlearn.audit.attack_result import AttackResult, tpr_at_fpr
+from mlunlearn.audit.benchmark import efficiency, forgetting_score, nomus, scaled_score
 from mlunlearn.audit.bootstrap import BootstrapInterval, bootstrap_interval
 from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
 from mlunlearn.audit.metrics import (
@@ -9,12 +10,8 @@ from mlunlearn.audit.metrics import (
     accuracy_gap,
     accuracy_retention,
     average_gap,
-    efficiency,
-    forgetting_score,
     group_accuracy,
-    nomus,
     sape,
-    scaled_score,
     tow,
 )
 from mlunlearn.audit.signals import (
