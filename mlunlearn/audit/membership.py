@@ -209,12 +209,12 @@ def svc_attack(
     fit_retain, fit_test = _fit_rows(sides["retain"], fit_test, balanced, max_per_side, rng)
     labels = np.repeat([1, 0], [len(fit_retain), len(fit_test)])
     classifier = SVC(C=3.0, kernel=kernel, gamma="auto").fit(np.concatenate([fit_retain, fit_test]), labels)
-    called = tuple(decided_once(classifier.predict(side)) for side in (sides["forget"], scored))
+    scores = [classifier.decision_function(side) for side in (sides["forget"], scored)]
+    called = decided_once(scores[0] > 0.0), decided_once(scores[1] > 0.0)
     tpr, fpr = (float(share.mean()) for share, _ in called)
     return collect_result(
         "svc",
-        classifier.decision_function(sides["forget"]),
-        classifier.decision_function(scored),
+        *scores,
         accuracy=balanced_accuracy(tpr, fpr),
         tpr=tpr,
         fpr=fpr,
@@ -344,4 +344,5 @@ def _fit_rows(
     cap = max(len(retain), len(test)) if max_per_side is None else max_per_side
     if balanced:
         cap = min(cap, len(retain), len(test))
-    return tuple(x[rng.permutation(len(x))[:cap]] for x in (retain, test))
+    retain = retain[rng.permutation(len(retain))[:cap]]
+    return retain, test[rng.permutation(len(test))[:cap]]
