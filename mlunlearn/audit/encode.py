@@ -44,7 +44,8 @@ def collect(
         classes = np.unique(np.concatenate([*known, *seen]))
     with_proba = all(answers.proba is not None for answers in models)
     outputs = [_outputs(answers, sources, classes, with_proba) for answers in models]
-    random = [_outputs(answers, sources, classes, True) for answers in untrained]
+    asked = {name: source for name, source in sources.items() if name == "train"}
+    random = [_outputs(answers, asked, classes, True) for answers in untrained]
     return Predictions(
         task="classifier" if classes is not None else "regressor",
         targets=_by_data({name: _codes(s.y, classes) for name, s in sources.items()}, sources),

@@ -247,13 +247,15 @@ def _differences(a: Any, b: Any) -> list[str]:
 
 
 def _recipe(model: Any) -> dict[str, str]:
-    """Parameters in words; of an estimator inside, only its class, since its parameters have rows of their own."""
+    """Parameters in words; of an estimator inside, only its class, since its parameters are listed themselves."""
     params = model.get_params(deep=True)
-    return {
-        name: type(value).__qualname__ if hasattr(value, "get_params") else repr(value)
-        for name, value in params.items()
-        if name.split("__")[-1] not in NOT_OF_THE_RECIPE and name != "steps"
-    }
+    return {name: _words(value) for name, value in params.items() if name.split("__")[-1] not in NOT_OF_THE_RECIPE}
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return str([_words(entry) for entry in value])
+    return type(value).__qualname__ if hasattr(value, "get_params") else repr(value)
 
 
 def untrained_models(model: Any, train: Train | None, seed: int, n_models: int = 10) -> list[Any]:

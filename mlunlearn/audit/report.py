@@ -30,7 +30,7 @@ SHORT = ("accuracy", "accuracy gap", "error", "error gap", "prediction distance"
 class Audit:
     """The scores of an unlearned model, each between its null and the original model's score.
 
-    The null is a perfect unlearner's own score: that of an independent second model retrained without the forgotten
+    The null is a perfect unlearner's own score: that of independent further models retrained without the forgotten
     rows. Made by `mlunlearn.audit.audit`, or from predictions of any kind of model by `Audit.of`.
 
     Parameters
@@ -287,7 +287,7 @@ class Audit:
         )
 
     def _remarks(self) -> list[str]:
-        remarks = ["null: a perfect unlearner's own score (a second retrained model's); [ ]: 95 % bootstrap interval."]
+        remarks = ["null: a perfect unlearner's own score (further retrained models); [ ]: 95 % bootstrap interval."]
         if self.headline is not None:
             remarks.append(f"The strongest attack on the unlearned model is the {self.headline} attack.")
         if "speedup" in self.cost:

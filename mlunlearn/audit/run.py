@@ -47,7 +47,7 @@ def audit(
     unseen: tuple[Any, Any] | None = None,
     groups: Mapping[str, Any] | None = None,
     untrained: Sequence[Any] | None = None,
-    n_references: int = 2,
+    n_references: int = 3,
     n_bootstrap: int = 500,
     random_state: Any = None,
     n_jobs: int | None = None,
@@ -55,8 +55,8 @@ def audit(
 ) -> Audit:
     """Compare a model after `unlearn` with models retrained without the forgotten rows, and with the one before.
 
-    Every score comes with its null, a perfect unlearner's own score: what an independent second retrained model
-    scores against the first. Some attacks succeed against it, and two retrained models never agree entirely.
+    Every score comes with its null, a perfect unlearner's own score: what independent further retrained models score
+    against the first. Some attacks succeed against them, and two retrained models rarely agree entirely.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ def audit(
     untrained : sequence of estimators or None, default=None
         Classifiers with random weights, for the ZRF metric. None makes ten if `model` trains a torch net; for other
         models the metric is left out.
-    n_references : int, default=2
-        Retrained models to make: one to compare with, the others for the null. From three on, the null's intervals
-        contain the difference between seeds as well.
+    n_references : int, default=3
+        Retrained models to make: one to compare with, the others for the null. With two there is a single null
+        model, and the difference between seeds is not in its intervals.
     n_bootstrap : int, default=500
         Bootstrap resamples.
     random_state : int, RandomState instance or None, default=None
@@ -117,8 +117,15 @@ def audit(
     seconds for attacks and intervals. The models are let go of as soon as they have answered.
 
     Intervals are bootstrap intervals at 95 % over samples, or over groups. Attacks that fit a classifier are not
-    fitted again: the samples they scored are resampled. With two references the difference between seeds is not in
-    the intervals.
+    fitted again: the samples they scored are resampled. The null's interval is over the null models as well.
+
+    A perfect unlearner does not reach the null in every score. In 36 audits of exact methods (decision trees, SISA
+    over trees and over linear models; 12 seeds each) 91 %, 97 % and 99 % of the scores did with two, three and five
+    references. Scores hang together: in the worst of these audits with three references a fifth missed at once. The
+    strongest attack was never outside. So one score outside its null is no finding yet; look at the scores on
+    forgotten rows together, and pass a larger `n_references` where it matters. Agreement with the reference
+    (completeness, Jensen-Shannon divergence, activation distance) says little where retrained models disagree as much
+    among themselves, as single trees do: the null shows it.
 
     The model before unlearning is trained again with other shards if `model` was fitted with ``sample_ids`` or
     ``deletion_probability``; pass `original`, and for the latter `references`, to have the very same recipe.
@@ -136,7 +143,7 @@ def audit(
     >>> report = audit(model, X[400:], y[400:], train=(X[:400], y[:400]), random_state=0)
     >>> frame = report.to_frame().set_index(["metric", "data"])
     >>> frame.loc[("accuracy", "forget"), ["unlearned", "null", "original"]].round(2).tolist()
-    [0.83, 0.77, 1.0]
+    [0.83, 0.79, 1.0]
     """
     _check_settings(n_references, n_bootstrap)
     check_model(model)
@@ -175,7 +182,7 @@ def audit(
         random_state=seed,
         about=_about(model, unlearned, retrained),
         cost=_cost(model, retrained),
-        not_measured=_missing(data, before, bool(random)),
+        not_measured=_missing(data, before, zrf=bool(random) or unlearned.proba is None),
     )
 
 

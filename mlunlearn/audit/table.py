@@ -36,7 +36,7 @@ class Row:
     unlearned : BootstrapInterval
         The score of the model under audit.
     null : BootstrapInterval
-        A perfect unlearner's own score: that of an independent second retrained model.
+        A perfect unlearner's own score: that of independent further retrained models, their mean.
     original : BootstrapInterval or None
         The score before unlearning.
     """
