@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -55,7 +56,7 @@ def run(output: Path, *, seed: int = 0, say: Say) -> Audit:
 
     say("2. Forget: one row; all rows of two writers; the rows that turned out to have a wrong label.")
     requests: list[dict[str, Any]] = [{"forget_idx": [17]}, {"forget_ids": [3, 40]}, {"forget_idx": wrong}]
-    spent = [_timed(lambda request=request: model.unlearn(**request)) for request in requests]
+    spent = [_timed(partial(model.unlearn, **request)) for request in requests]
     for receipt in model.receipts_:
         say(f"   {receipt}")
     say("")

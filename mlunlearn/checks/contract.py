@@ -183,7 +183,7 @@ def check_forget_by_id(estimator: Any, problem: Problem) -> None:
 @check
 def check_forget_a_class(estimator: Any, problem: Problem) -> None:
     """Check that a forgotten class leaves the model for good: no row of it, no label, no prediction."""
-    labels = np.unique(problem.y) if problem.labelled else []
+    labels: Any = np.unique(problem.y) if problem.labelled else []
     if not is_classifier(estimator) or len(labels) < 3 or "classes" not in signature(estimator.unlearn).parameters:
         raise SkipTest("needs a classifier of three classes whose unlearn takes classes")
     model = learn(estimator, problem).unlearn(classes=[labels[-1]])
