@@ -13,6 +13,7 @@ from sklearn.utils import get_tags
 N_SAMPLES = 67  # a prime: no number of shards and slices divides it, so there are always remainder rows
 N_FEATURES = 5
 N_CLASSES = 3
+MIN_SPARE = 15  # rows that can be forgotten with some of every class left
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,18 @@ def as_problem(estimator: Any, data: Any) -> Problem:
     -------
     Problem
         The problem.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows to forget some.
     """
     if isinstance(data, Problem):
         return data
     if data is None:
         return make_problem(estimator)
     X, y = (np.asarray(part) for part in data)
-    return Problem(X, y, is_classifier(estimator))
+    problem = Problem(X, y, is_classifier(estimator))
+    if len(problem.spare(np.arange(len(problem)))) < MIN_SPARE:
+        raise ValueError(f"data must have {MIN_SPARE} rows besides two of every class; got {len(problem)} rows.")
+    return problem

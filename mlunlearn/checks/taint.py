@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlunlearn.checks.state import walk
+from mlunlearn.checks.parts import walk
 
 NAN_BITS = 0x7FF8_0DE1_E7ED_0000  # a quiet NaN whose payload no arithmetic of its own makes; float32 keeps its head
 HUGE = 1e12
