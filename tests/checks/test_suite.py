@@ -8,6 +8,7 @@ from unittest import SkipTest
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import EstimatorCheckFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
@@ -21,7 +22,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlunlearn import Receipt, Retrain, SISAClassifier, SISARegressor
 from mlunlearn.checks import check_unlearner, parametrize_with_unlearner_checks, unlearner_checks
-from mlunlearn.checks.data import make_problem
+from mlunlearn.checks.data import as_problem, make_problem
+from mlunlearn.checks.exactness import check_every_row_is_learned_until_it_is_forgotten
+from mlunlearn.checks.harness import rows_shown, watch
 from mlunlearn.checks.suite import CHECKS
 from mlunlearn.receipts import Work
 from mlunlearn.requests import resolve_positions
@@ -200,6 +203,31 @@ def test_data_of_ones_own_is_used():
     results = check_unlearner(OfSixteen(), data=(X, y))
     assert {result["status"] for result in results} == {"passed", "skipped"}
     assert results[0]["check_name"] == "check_promise"
+
+
+def test_data_that_is_too_small_is_refused():
+    with pytest.raises(ValueError, match="15 rows besides two of every class; got 18 rows"):
+        as_problem(NearestMean(), (np.zeros((18, 2)), np.arange(18) % 2))
+
+
+def test_shards_of_one_class_need_no_training():
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.repeat([0, 1], [50, 9]))
+    X = rng.normal(size=(59, 4)) + y[:, None]
+    model = SISAClassifier(LogisticRegression(), n_shards=8, random_state=0)
+    assert DummyClassifier in {type(part) for part in model.fit(X, y).estimators_}
+    check_every_row_is_learned_until_it_is_forgotten(model, (X, y))
+
+
+def test_the_estimator_inside_is_watched_and_left_as_it_was():
+    problem = make_problem(Retrain(SGDClassifier()))
+    model = SISAClassifier(SGDClassifier(), n_shards=2, n_slices=2, epochs=3, random_state=0)
+    before = {name: vars(SGDClassifier).get(name) for name in ("fit", "partial_fit")}
+    with watch(model) as calls:
+        model.fit(problem.X, problem.y)
+    assert {name: vars(SGDClassifier).get(name) for name in before} == before
+    assert abs(sum(call.samples for call in calls) - 3 * len(problem)) <= 2  # budgets are rounded to rows
+    assert rows_shown(calls, problem).min() > 0
 
 
 def test_problems_follow_the_tags():
