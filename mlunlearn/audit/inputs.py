@@ -128,8 +128,7 @@ def read_train(model: Any, train: Any) -> Train | None:
         return None
     retained = np.flatnonzero(~model.forgotten_)
     ids = None if ids is None else ids[retained]
-    rows = held if held.X.shape[0] == len(retained) else held.block(retained)  # a copy where rows were blanked
-    return Train(rows.X, rows.y, rows.weight, np.zeros(len(retained), dtype=bool), ids, complete=False)
+    return Train(held.X, held.y, held.weight, np.zeros(len(retained), dtype=bool), ids, complete=False)
 
 
 def _unpacked(train: Any, held: TrainingData | None) -> tuple[Any, Any, Any]:

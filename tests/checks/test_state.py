@@ -85,6 +85,7 @@ def rows():
         (int, float),
     ],
     ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_a_difference_is_seen_and_equality_too(one, other):
     assert differences(one, other)
