@@ -16,6 +16,8 @@ from mlunlearn.graph.data import (
     load_wordnet18rr,
     split_edges,
 )
+from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
+from mlunlearn.graph.gradient_ascent import GradientAscent
 from mlunlearn.graph.link_predictor import LinkPredictor
 from mlunlearn.graph.modules import RGCN
 from mlunlearn.graph.node_classifier import NodeClassifier
@@ -27,6 +29,9 @@ from mlunlearn.graph.utu import UtU
 
 __all__ = [
     "RGCN",
+    "DeletionOperator",
+    "GNNDelete",
+    "GradientAscent",
     "LinkPredictor",
     "NodeClassifier",
     "Retrain",

@@ -65,6 +65,11 @@ class Deletion:
         return None if self.before.pair_types is None else self.before.pair_types[self.edges]
 
     @cached_property
+    def touched(self) -> Tensor:
+        """Mask of the edges before that are forgotten, or that are at a node whose features are."""
+        return self.edges | torch.isin(self.before.pairs, self.features).any(dim=0)
+
+    @cached_property
     def endpoints(self) -> Tensor:
         """Rows U_f where the request touches the graph: forgotten nodes and features, and ends of forgotten edges."""
         return torch.unique(torch.cat([self.nodes, self.features, self.pairs.flatten()]))

@@ -127,7 +127,8 @@ def run(module: nn.Module, graph: Graph) -> Tensor:
     Parameters
     ----------
     module : torch.nn.Module
-        Called as ``module(x, edge_index)``, and for a knowledge graph as ``module(x, edge_index, edge_type)``.
+        Called as ``module(x, edge_index)``, and for a knowledge graph as ``module(x, edge_index, edge_type)``; with
+        the nodes' ``positions`` besides if it has an attribute ``takes_positions`` that is true.
     graph : Graph
         On the module's device.
 
@@ -136,9 +137,9 @@ def run(module: nn.Module, graph: Graph) -> Tensor:
     Tensor, shape (n_nodes, n_outputs)
         One row a node.
     """
-    if graph.n_relations:
-        return module(graph.x, graph.edge_index, graph.edge_type)
-    return module(graph.x, graph.edge_index)
+    messages = (graph.edge_index, graph.edge_type) if graph.n_relations else (graph.edge_index,)
+    options = {"positions": graph.positions} if getattr(module, "takes_positions", False) else {}
+    return module(graph.x, *messages, **options)
 
 
 def evaluate(module: nn.Module, graph: Graph) -> Tensor:
