@@ -5,6 +5,7 @@
 'mlunlearn.graph'
 """
 
+from mlunlearn.graph.d2dgn import D2DGN
 from mlunlearn.graph.data import (
     choose_forgotten,
     deletion_masks,
@@ -28,6 +29,7 @@ from mlunlearn.graph.synthetic import stochastic_block_model
 from mlunlearn.graph.utu import UtU
 
 __all__ = [
+    "D2DGN",
     "RGCN",
     "DeletionOperator",
     "GNNDelete",

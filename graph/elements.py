@@ -92,13 +92,15 @@ def forgotten_elements(estimator: GraphEstimator, deletion: Deletion) -> Element
     Returns
     -------
     Elements
-        Node classifiers: the forgotten nodes, those whose features are forgotten, or the pairs of forgotten edges by
-        hidden layer. Link predictors: the forgotten edges, or those at nodes whose features are forgotten.
+        Node classifiers: the labelled nodes among the forgotten ones or among those whose features are forgotten, or
+        the pairs of forgotten edges by hidden layer. Link predictors: the forgotten edges, or those at nodes whose
+        features are forgotten.
     """
     if is_classifier(estimator):
         if deletion.of == "edges":
             return Elements(pairs=deletion.pairs, hidden=True)
-        return Elements(rows=torch.cat([deletion.nodes, deletion.features]))
+        rows = torch.cat([deletion.nodes, deletion.features])
+        return Elements(rows=rows[deletion.before.labelled[rows]])
     types = deletion.before.pair_types
     return Elements(
         pairs=deletion.before.pairs[:, deletion.touched], types=None if types is None else types[deletion.touched]

@@ -23,8 +23,8 @@ class Graph:
         Features; where the data has none, the positions, for modules that look up an embedding of their own.
     y : Tensor of int, shape (n_nodes,)
         Labels to train on; -1 for every node that is not trained on, whatever its label.
-    held_out : Tensor of bool, shape (n_nodes,)
-        Validation nodes.
+    held_out_y : Tensor of int, shape (n_nodes,)
+        Labels of validation nodes; -1 for all others.
     pairs : Tensor of int, shape (2, n_edges)
         Rows of the two ends of every edge, each undirected edge once; (head, tail) in a knowledge graph.
     pair_ids : Tensor of int, shape (n_edges,)
@@ -42,7 +42,7 @@ class Graph:
 
     Notes
     -----
-    Labels of nodes that are not trained on are dropped on the way in, so nothing that is learned can depend on them.
+    Labels of test nodes are dropped on the way in, so nothing that is learned can depend on them.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class Graph:
     positions: Tensor
     x: Tensor
     y: Tensor
-    held_out: Tensor
+    held_out_y: Tensor
     pairs: Tensor
     pair_ids: Tensor
     pair_types: Tensor | None
@@ -103,7 +103,7 @@ class Graph:
     def checksum(self) -> int:
         """Checksum of all that can be learned from."""
         total = 0
-        for part in (self.positions, self.x, self.y, self.held_out, self.pairs, self.pair_types, self.held_out_pairs):
+        for part in (self.positions, self.x, self.y, self.held_out_y, self.pairs, self.pair_types, self.held_out_pairs):
             total = checksum(None if part is None else part.numpy(), total)
         return total
 
@@ -186,7 +186,7 @@ class Graph:
             positions=self.positions[kept],
             x=self.x[kept],
             y=self.y[kept],
-            held_out=self.held_out[kept],
+            held_out_y=self.held_out_y[kept],
             pairs=new_rows[self.pairs[:, inside]],
             pair_ids=self.pair_ids[inside],
             pair_types=None if self.pair_types is None else self.pair_types[inside],
@@ -209,9 +209,9 @@ class Graph:
         Graph
             The same nodes and edges.
         """
-        y, held_out = self.y.clone(), self.held_out.clone()
-        y[rows], held_out[rows] = -1, False
-        return replace(self, y=y, held_out=held_out)
+        y, held_out_y = self.y.clone(), self.held_out_y.clone()
+        y[rows], held_out_y[rows] = -1, -1
+        return replace(self, y=y, held_out_y=held_out_y)
 
     def without_features(self, rows: Tensor) -> Graph:
         """Return the graph with the features of some nodes set to zero.

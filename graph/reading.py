@@ -36,7 +36,6 @@ def read_graph(data: Data, n_relations: int | None = None) -> Graph:
     n_nodes = _count_nodes(data)
     relations = getattr(data, "edge_type", None)
     pairs = edge_list(data)
-    val_mask = getattr(data, "val_mask", None)
     val_pairs = getattr(data, "val_pos_edge_index", None)
     val_types = getattr(data, "val_pos_edge_type", None)
     if relations is not None and n_relations is None:
@@ -44,8 +43,8 @@ def read_graph(data: Data, n_relations: int | None = None) -> Graph:
     return Graph(
         positions=torch.arange(n_nodes),
         x=_features(data, n_nodes),
-        y=_training_labels(data, n_nodes),
-        held_out=torch.zeros(n_nodes, dtype=torch.bool) if val_mask is None else _node_mask(val_mask, n_nodes),
+        y=_labels(data, n_nodes, getattr(data, "train_mask", None)),
+        held_out_y=_labels(data, n_nodes, getattr(data, "val_mask", torch.zeros(n_nodes, dtype=torch.bool))),
         pairs=pairs,
         pair_ids=torch.arange(pairs.shape[1]),
         pair_types=relations,
@@ -132,13 +131,13 @@ def _features(data: Data, n_nodes: int) -> Tensor:
     return data.x.to(torch.float32)
 
 
-def _training_labels(data: Data, n_nodes: int) -> Tensor:
+def _labels(data: Data, n_nodes: int, mask: Tensor | None) -> Tensor:
+    """Labels of the nodes in a mask, -1 for all others; of all nodes where there is no mask."""
     if data.y is None:
         return torch.full((n_nodes,), -1)
     y = data.y.squeeze(-1) if data.y.ndim == 2 and data.y.shape[1] == 1 else data.y
     if y.shape != (n_nodes,) or y.is_floating_point():
         raise ValueError(f"data.y must hold one integer label for each of {n_nodes} nodes, has {tuple(data.y.shape)}.")
-    mask = getattr(data, "train_mask", None)
     return y.to(torch.long) if mask is None else torch.where(_node_mask(mask, n_nodes), y.to(torch.long), -1)
 
 

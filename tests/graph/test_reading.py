@@ -52,10 +52,11 @@ def test_leaving_out_nodes_is_the_induced_subgraph(data, nodes):
     assert torch.equal(graph.positions, kept.nonzero().flatten())
 
 
-def test_labels_outside_of_the_training_mask_are_not_kept(blocks):
+def test_labels_for_testing_are_not_kept(blocks):
     graph = read_graph(blocks)
-    assert (graph.y[~blocks.train_mask] == -1).all()
-    assert torch.equal(graph.y[blocks.train_mask], blocks.y[blocks.train_mask])
+    for labels, mask in ((graph.y, blocks.train_mask), (graph.held_out_y, blocks.val_mask)):
+        assert (labels[~mask] == -1).all()
+        assert torch.equal(labels[mask], blocks.y[mask])
 
 
 def test_inverse_relations_are_added(triples):
