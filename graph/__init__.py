@@ -5,6 +5,7 @@
 'mlunlearn.graph'
 """
 
+from mlunlearn.graph.audit import GraphAudit, audit_graph
 from mlunlearn.graph.d2dgn import D2DGN
 from mlunlearn.graph.data import (
     choose_forgotten,
@@ -16,6 +17,7 @@ from mlunlearn.graph.data import (
     load_planetoid,
     load_wordnet18rr,
     split_edges,
+    split_nodes,
 )
 from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
 from mlunlearn.graph.gradient_ascent import GradientAscent
@@ -25,6 +27,7 @@ from mlunlearn.graph.node_classifier import NodeClassifier
 from mlunlearn.graph.reading import edge_list
 from mlunlearn.graph.requests import edges_between, edges_where
 from mlunlearn.graph.retrain import Retrain
+from mlunlearn.graph.stress import find_leaks, poison_recovery, replay
 from mlunlearn.graph.synthetic import stochastic_block_model
 from mlunlearn.graph.utu import UtU
 
@@ -34,21 +37,27 @@ __all__ = [
     "DeletionOperator",
     "GNNDelete",
     "GradientAscent",
+    "GraphAudit",
     "LinkPredictor",
     "NodeClassifier",
     "Retrain",
     "UtU",
+    "audit_graph",
     "choose_forgotten",
     "deletion_masks",
     "edge_list",
     "edges_between",
     "edges_where",
+    "find_leaks",
     "load_citation_full",
     "load_coauthor",
     "load_ogb_links",
     "load_ogb_nodes",
     "load_planetoid",
     "load_wordnet18rr",
+    "poison_recovery",
+    "replay",
     "split_edges",
+    "split_nodes",
     "stochastic_block_model",
 ]

@@ -39,10 +39,10 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Weight of what is retained against what is forgotten.
     temperature : float, default=1.0
         Softens answers.
-    max_epochs : int, default=40
+    max_epochs : int, default=30
         Steps.
     lr : float or None, default=None
-        Adam's learning rate; None takes that of a node classifier, and a fifth of that of a link predictor.
+        Adam's learning rate; None takes that of a node classifier, and a quarter of that of a link predictor.
     random_state : int, RandomState instance or None, default=None
         Seeds the estimator, the destroyer and the negatives.
 
@@ -99,7 +99,7 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         knowledge: Knowledge = "response",
         alpha: float = 0.5,
         temperature: float = 1.0,
-        max_epochs: int = 40,
+        max_epochs: int = 30,
         lr: float | None = None,
         random_state: Any = None,
     ):
@@ -133,7 +133,7 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _rate(self) -> float:
         if self.lr is not None:
             return self.lr
-        return self.estimator_.lr if is_classifier(self.estimator_) else self.estimator_.lr / 5
+        return self.estimator_.lr if is_classifier(self.estimator_) else self.estimator_.lr / 4
 
     def _losses(self, scene: Scene) -> list[Loss]:
         destroyer = self._destroyer()

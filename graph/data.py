@@ -62,6 +62,42 @@ def split_edges(data: Data, *, val: float = 0.05, test: float = 0.05, random_sta
     return split
 
 
+def split_nodes(data: Data, *, val: float = 0.1, test: float = 0.1, random_state: Any = None) -> Data:
+    """Hold out nodes for validation and test; train on the labels of all others.
+
+    Parameters
+    ----------
+    data : torch_geometric.data.Data
+        A graph with labels.
+    val, test : float, default=0.1
+        Shares of the nodes.
+    random_state : int, RandomState instance or None, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    torch_geometric.data.Data
+        The same graph with new masks.
+
+    Examples
+    --------
+    >>> from mlunlearn.graph import split_nodes, stochastic_block_model
+    >>> data = split_nodes(stochastic_block_model([50, 50], random_state=0), random_state=0)
+    >>> int(data.train_mask.sum()), int(data.val_mask.sum()), int(data.test_mask.sum())
+    (80, 10, 10)
+    """
+    n_nodes = int(data.num_nodes)
+    order = torch.from_numpy(check_random_state(random_state).permutation(n_nodes))
+    n_val, n_test = int(val * n_nodes), int(test * n_nodes)
+    parts = order.split([n_nodes - n_val - n_test, n_val, n_test])
+    result = data.clone()
+    for name, rows in zip(("train_mask", "val_mask", "test_mask"), parts, strict=True):
+        mask = torch.zeros(n_nodes, dtype=torch.bool)
+        mask[rows] = True
+        result[name] = mask
+    return result
+
+
 def deletion_masks(data: Data, *, hops: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Tell training edges near the test edges from those far away, the `in` and `out` of the published protocol.
 
