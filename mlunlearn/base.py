@@ -124,7 +124,7 @@ class UnlearnerMixin(ForgettingState):
         if len(rows) == self.n_samples_fit_:
             raise ForgetRequestError("exclude names every row; there is nothing left to learn from.")
         self.forgotten_[rows] = True
-        self._data.forget(rows)
+        self._data = self._data.without(rows)
 
     def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
         tags = get_tags(self)
@@ -199,8 +199,8 @@ class UnlearnerMixin(ForgettingState):
         request = self._resolve(forget_idx, forget_ids, classes)
         with unchanged_on_failure(self):
             work = self._unlearn(request.rows) if len(request.rows) else Work(samples=0, full=0)
+            self._data = self._data.without(request.rows)
             self._record(request, work, started)
-        self._data.forget(request.rows)
         return self
 
     def _resolve(self, forget_idx: Any, forget_ids: Any, classes: Any) -> ForgetRequest:

@@ -19,14 +19,14 @@ Exactness = Literal["bits", "law", "influence"]
 class ForgettingState:
     """Receipts, references to data, and copies; the same for rows of a table and for parts of a graph.
 
-    Whatever holds training data keeps it in ``_data``, which is never saved and has a method ``shared()`` that
-    returns a second holder of the same data.
+    Whatever holds training data keeps it in ``_data``, which is never saved, never changed in place, and shared between
+    copies of a model in memory.
     """
 
     guarantee: ClassVar[Guarantee]
     exactness: ClassVar[Exactness | None] = None
     _attach_call: ClassVar[str] = "attach_data(X, y)"
-    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums", "_received")
+    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums")
 
     if TYPE_CHECKING:  # what scikit-learn's BaseEstimator and a fit bring along
         get_params: Callable[..., dict[str, Any]]
@@ -68,12 +68,18 @@ class ForgettingState:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
         return {**state, "_data": None} if "_data" in state else state
 
+    def __copy__(self) -> Self:
+        """Unlearning the copy leaves the original as it is: what is learned is replaced, never changed in place."""
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copies in memory refer to the same data."""
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         for name, value in vars(self).items():
-            vars(twin)[name] = value.shared() if name == "_data" and value else copy.deepcopy(value, memo)
+            vars(twin)[name] = value if name == "_data" else copy.deepcopy(value, memo)
         return twin
 
 
