@@ -150,7 +150,8 @@ class _TorchEstimator(BaseEstimator):
             Integers stay integers for modules with embeddings; everything else becomes float32.
         """
         embeds = any(isinstance(part, (nn.Embedding, nn.EmbeddingBag)) for part in self.net_.module_.modules())
-        return np.ascontiguousarray(X, dtype=np.int64 if embeds and X.dtype.kind in "iu" else np.float32)
+        dtype = np.int64 if embeds and X.dtype.kind in "iu" else np.float32
+        return np.require(X, dtype, ["C_CONTIGUOUS", "WRITEABLE"])  # torch warns of arrays it could not write to
 
     def _fit(self, X: Any, y: Any) -> Self:
         X, y = validate_data(
