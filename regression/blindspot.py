@@ -26,26 +26,30 @@ class BlindspotRegressor(EditedRegressor):
     A blindspot model :math:`B` of the same architecture learns from the retained rows for a few steps. Then the
     trained network :math:`M` goes on learning; with the share :math:`c` of rows to forget in a batch it descends
 
-    .. math:: (1 - c)\, \ell(M(x_r), y_r) + c \left[\ell(M(x_f), B(x_f))
+    .. math:: (1 - c)\, \ell(M(x_r), y_r) + w c \left[\ell(M(x_f), B(x_f))
               + \lambda \sum_j \mathrm{mean} (a(A_j^M) - a(A_j^B))^2\right]
 
-    where :math:`a` normalises the attention map of activation :math:`A_j`.
+    where :math:`a` normalises the attention map of activation :math:`A_j` and :math:`w` is `forget_weight`.
 
     Parameters
     ----------
     estimator : torch module, skorch net, TorchRegressor, Pipeline or FrozenEstimator
         The network; an unfitted one is trained by `fit` (see `StandardizedRegressor`), of a frozen one a copy is
         edited. Its criterion is the loss everywhere.
-    n_blind : int, default=3
-        Blindspot models, whose outputs are averaged; more of them imitate retraining more steadily.
+    n_blind : int, default=1
+        Blindspot models, whose outputs are averaged. Three of 200 steps each come closer to the retrained model, at
+        six times the cost of one of 100.
     blind_steps : int or None, default=None
-        Gradient steps of each. None takes two passes over the retained rows, at least 200 steps.
+        Gradient steps of each. None takes two passes over the retained rows, at least 100 steps.
     n_steps : int or None, default=None
-        Gradient steps of the network. None takes two passes over all rows, at least 100 steps.
+        Gradient steps of the network. None takes one pass over all rows, at least 60 steps.
     blind_lr : float, default=0.01
         Learning rate of Adam for the blindspot models.
-    lr : float, default=0.001
+    lr : float, default=0.005
         Learning rate of Adam for the network.
+    forget_weight : float, default=5
+        Factor on everything about the rows to forget. Published is 1, with which few steps leave the network
+        halfway between the original and the blindspot model.
     decay : bool, default=True
         Let both learning rates fall to zero along half a cosine.
     attention_weight : float, default=50
@@ -102,11 +106,12 @@ class BlindspotRegressor(EditedRegressor):
         self,
         estimator: Any,
         *,
-        n_blind: int = 3,
+        n_blind: int = 1,
         blind_steps: int | None = None,
         n_steps: int | None = None,
         blind_lr: float = 1e-2,
-        lr: float = 1e-3,
+        lr: float = 5e-3,
+        forget_weight: float = 5.0,
         decay: bool = True,
         attention_weight: float = 50.0,
         attention: MapKind = "unit",
@@ -121,6 +126,7 @@ class BlindspotRegressor(EditedRegressor):
         self.n_steps = n_steps
         self.blind_lr = blind_lr
         self.lr = lr
+        self.forget_weight = forget_weight
         self.decay = decay
         self.attention_weight = attention_weight
         self.attention = attention
@@ -156,6 +162,8 @@ class BlindspotRegressor(EditedRegressor):
             n_blind=1,
             blind_steps=default_steps(n_retained, 256, blind_epochs, at_least=1),
             n_steps=default_steps(n_samples, 256, epochs, at_least=1),
+            lr=1e-3,
+            forget_weight=1.0,
             decay=False,
             attention="official",
             **others,
@@ -171,13 +179,19 @@ class BlindspotRegressor(EditedRegressor):
             teacher, read = self._blindspot(edit, *derive_seeds(edit.seed, _BLIND, k, n=2))
             self._teachers.append(teacher)
             samples += read
-        n_steps = self.n_steps or default_steps(len(edit.X), self.batch_size, epochs=2, at_least=100)
+        n_steps = self.n_steps or default_steps(len(edit.X), self.batch_size, epochs=1, at_least=60)
         layers = find_layers(edit.module, self.layers) if self.attention_weight else []
         batches = step_batches(len(edit.X), self.batch_size, n_steps, derive_seeds(edit.seed, _DISTIL)[0])
         return samples + descend(
             edit.module,
             lambda rows: blindspot_loss(
-                edit, self._teachers, rows, layers=layers, weight=self.attention_weight, kind=self.attention
+                edit,
+                self._teachers,
+                rows,
+                layers=layers,
+                weight=self.attention_weight,
+                forget_weight=self.forget_weight,
+                kind=self.attention,
             ),
             batches,
             lr=self.lr,
@@ -189,7 +203,7 @@ class BlindspotRegressor(EditedRegressor):
     def _blindspot(self, edit: Edit, weights_seed: int, order_seed: int) -> tuple[nn.Module, int]:
         """Train one network on the retained rows alone, and freeze it."""
         module, retained = edit.fresh(weights_seed), edit.retained
-        n_steps = self.blind_steps or default_steps(len(retained), self.batch_size, epochs=2, at_least=200)
+        n_steps = self.blind_steps or default_steps(len(retained), self.batch_size, epochs=2, at_least=100)
 
         def loss_of(places: torch.Tensor) -> torch.Tensor:
             rows = retained[places]
@@ -243,6 +257,7 @@ def blindspot_loss(
     *,
     layers: Sequence[str] = (),
     weight: float = 50.0,
+    forget_weight: float = 1.0,
     kind: MapKind = "unit",
 ) -> torch.Tensor:
     """Loss of one batch: labels for the rows to keep, blindspot models for those to forget.
@@ -259,6 +274,8 @@ def blindspot_loss(
         Submodules whose activations are compared.
     weight : float, default=50
         Weight of the attention term.
+    forget_weight : float, default=1
+        Weight of everything about the rows to forget.
     kind : {'unit', 'official'}, default='unit'
         Map of two-dimensional activations.
 
@@ -277,9 +294,8 @@ def blindspot_loss(
         total = total + (1 - share) * edit.loss(prediction[~mask], edit.y[rows[~forget]])
     if share > 0:
         student = [activation[mask] for activation in activations]
-        total = total + share * _imitation(
-            edit, teachers, rows[forget], prediction[mask], student, layers, weight, kind
-        )
+        imitation = _imitation(edit, teachers, rows[forget], prediction[mask], student, layers, weight, kind)
+        total = total + forget_weight * share * imitation
     return total
 
 

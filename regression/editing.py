@@ -111,12 +111,15 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
             raise ValueError(f"{type(self).__name__} trains a torch network, which takes no sample_weight.")
         if isinstance(self.estimator, FrozenEstimator):
             self.estimator_ = adopt(self.estimator.estimator, np.asarray(block.y))
-            self._fresh: Callable[[int], nn.Module] = Reset(self.estimator_.regressor_.net_.module_)
         else:
             template = clone(_as_standardized(self.estimator))
             template.set_params(random_state=derive_seeds(self.seed_, START)[0])
             self.estimator_ = template.fit(block.X, block.y)
-            self._fresh = _Rebuild(self.estimator_.regressor_)
+        regressor = self.estimator_.regressor_
+        knows_its_start = not getattr(self.estimator_, "adopted_", False)
+        self._fresh: Callable[[int], nn.Module] = (
+            _Rebuild(regressor) if knows_its_start else Reset(regressor.net_.module_)
+        )
 
     def _unlearn(self, rows: np.ndarray) -> Work:
         block = self._read(0)

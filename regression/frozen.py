@@ -97,7 +97,7 @@ def reset_parameters(module: nn.Module, seed: int) -> nn.Module:
     with seeded(seed):
         for name, part in module.named_modules():
             own = list(part.parameters(recurse=False))
-            reset = getattr(part, "reset_parameters", None)
+            reset = getattr(part, "reset_parameters", None) or getattr(part, "_reset_parameters", None)
             if reset is not None and (not own or any(p.requires_grad for p in own)):
                 reset()
             elif any(p.requires_grad for p in own):

@@ -184,7 +184,7 @@ def test_blindspot_models_do_not_change_while_they_are_imitated(diabetes):
             return module, read
 
     net = nn.Sequential(nn.Linear(10, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
-    model = Watching(net, random_state=0).fit(X, y).unlearn(y <= 90)
+    model = Watching(net, n_blind=3, random_state=0).fit(X, y).unlearn(y <= 90)
     assert len(seen) == len(model.blindspots_) == 3
     for module, before in seen:
         after = module.state_dict()
