@@ -56,7 +56,7 @@ $(VENV)/core.stamp: $(VENV)/venv.stamp $(METADATA)
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/venv.stamp $(METADATA)
-	$(BIN)/python -m pip install -c $(CONSTRAINTS) -e ".[torch,test]"
+	$(BIN)/python -m pip install -c $(CONSTRAINTS) -e ".[graph,test]"
 	touch $(VENV)/core.stamp $@
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -16,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlunlearn._compat import _check_sample_weight
 from mlunlearn.data import Block, TrainingData, take_rows
-from mlunlearn.exceptions import DataChangedError, DataNotAttachedError, ForgetRequestError
+from mlunlearn.exceptions import DataChangedError, ForgetRequestError
 from mlunlearn.receipts import Receipt, Work
 from mlunlearn.requests import (
     ForgetRequest,
@@ -26,12 +24,10 @@ from mlunlearn.requests import (
     resolve_positions,
 )
 from mlunlearn.seeds import root_seed
-
-Guarantee = Literal["exact", "certified", "approximate"]
-Exactness = Literal["bits", "law", "influence"]
+from mlunlearn.state import ForgettingState, unchanged_on_failure
 
 
-class UnlearnerMixin:
+class UnlearnerMixin(ForgettingState):
     """What every unlearner shares: requests, receipts, references to data, and no half-done changes.
 
     A method implements two private hooks and nothing else of the contract:
@@ -49,13 +45,9 @@ class UnlearnerMixin:
     distribution) or ``"influence"`` (no stored parameter is a function of a forgotten row).
     """
 
-    guarantee: ClassVar[Guarantee]
-    exactness: ClassVar[Exactness | None] = None
-
     if TYPE_CHECKING:  # what a method, and scikit-learn's BaseEstimator, bring along
         _fit: Callable[..., None]
         _unlearn: Callable[[np.ndarray], Work]
-        get_params: Callable[..., dict[str, Any]]
 
     # ---------------------------------------------------------------- fit
 
@@ -100,17 +92,11 @@ class UnlearnerMixin:
     def _fit_all_or_nothing(
         self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, exclude: Any, **options: Any
     ) -> Self:
-        with _unchanged_on_failure(self):
+        with unchanged_on_failure(self):
             self._forget_fit()
             self._remember(X, y, sample_weight, sample_ids, exclude)
             self._fit(**options)
         return self
-
-    def _forget_fit(self) -> None:
-        params = self.get_params(deep=False)
-        for name in [name for name in vars(self) if name not in params]:
-            if name.endswith("_") or name in ("_data", "_ids", "_checksums", "_received"):
-                delattr(self, name)
 
     def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, exclude: Any) -> None:
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=True)
@@ -138,7 +124,7 @@ class UnlearnerMixin:
         if len(rows) == self.n_samples_fit_:
             raise ForgetRequestError("exclude names every row; there is nothing left to learn from.")
         self.forgotten_[rows] = True
-        self._data.forget(rows)
+        self._data = self._data.without(rows)
 
     def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
         tags = get_tags(self)
@@ -211,18 +197,11 @@ class UnlearnerMixin:
         started = perf_counter()
         self._require_data()
         request = self._resolve(forget_idx, forget_ids, classes)
-        with _unchanged_on_failure(self):
+        with unchanged_on_failure(self):
             work = self._unlearn(request.rows) if len(request.rows) else Work(samples=0, full=0)
+            self._data = self._data.without(request.rows)
             self._record(request, work, started)
-        self._data.forget(request.rows)
         return self
-
-    def _require_data(self) -> None:
-        if getattr(self, "_data", None) is None:
-            raise DataNotAttachedError(
-                f"This {type(self).__name__} was reloaded without its training data, which is never saved with a "
-                "model; call attach_data(X, y) with the data it was fitted on, then unlearn again."
-            )
 
     def _resolve(self, forget_idx: Any, forget_ids: Any, classes: Any) -> ForgetRequest:
         given = [name is not None for name in (forget_idx, forget_ids, classes)]
@@ -275,18 +254,7 @@ class UnlearnerMixin:
         self.forgotten_ = forgotten
         if request.classes:
             self._learn_classes(np.setdiff1d(self.classes_, list(request.classes)))
-        receipt = Receipt(
-            method=type(self).__name__,
-            guarantee=self.guarantee,
-            rows=request.rows,
-            already=request.already,
-            classes=request.classes,
-            n_retained=int((~forgotten).sum()),
-            seconds=perf_counter() - started,
-            work=work,
-            seed=self.seed_,
-        )
-        self.receipts_ = [*self.receipts_, receipt]
+        self._file_receipt(request, work, started, n_retained=int((~forgotten).sum()))
 
     # --------------------------------------------------------------- data
 
@@ -344,36 +312,12 @@ class UnlearnerMixin:
         if n_rows == self.n_samples_fit_ != len(retained):
             X, y, sample_weight = (take_rows(_as_rows(v), retained) for v in (X, y, sample_weight))
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=False)
-        with _unchanged_on_failure(self):
+        with unchanged_on_failure(self):
             everything = len(retained) == self.n_samples_fit_
             self._data = TrainingData(X, y, sample_weight, None if everything else retained)
             for group in self._checksums:
                 self._read(group)
         return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Training data is never saved."""
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
-        return {**state, "_data": None} if "_data" in state else state
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Copies in memory refer to the same data."""
-        twin = type(self).__new__(type(self))
-        memo[id(self)] = twin
-        for name, value in vars(self).items():
-            vars(twin)[name] = value.shared() if name == "_data" and value else copy.deepcopy(value, memo)
-        return twin
-
-
-@contextmanager
-def _unchanged_on_failure(model: Any) -> Iterator[None]:
-    before = dict(vars(model))
-    try:
-        yield
-    except BaseException:
-        vars(model).clear()
-        vars(model).update(before)
-        raise
 
 
 def _is_text(X: Any) -> bool:

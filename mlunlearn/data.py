@@ -16,6 +16,8 @@ from scipy import sparse
 
 from mlunlearn._compat import _safe_indexing
 
+CHUNK_BYTES, MOST_CHUNKS = 2**19, 256
+
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
     """Select rows in one memory order, so that equal rows train to equal bits.
@@ -112,6 +114,8 @@ class Block:
 class TrainingData:
     """References to the caller's arrays until something is forgotten, then a copy without the forgotten rows.
 
+    Never changed: forgetting returns another holder, so a model swaps its data at one point or keeps it.
+
     Parameters
     ----------
     X, y, weight : array-likes with the same number of rows
@@ -121,51 +125,76 @@ class TrainingData:
 
     Notes
     -----
-    The first removal copies the retained rows once and lets go of the caller's arrays, which still hold the
-    forgotten ones. From then on dense arrays belong to the model, and removal blanks rows in place.
+    The first removal copies the retained rows once, and lets go of the caller's arrays, which still hold the forgotten
+    ones. The copy of a dense array is cut into chunks, so that later removals copy the chunks they touch and no more.
     """
 
     def __init__(self, X: Any, y: Any, weight: Any = None, positions: np.ndarray | None = None):
-        self.X, self.y, self.weight = X, y, weight
-        self._positions = positions
-        self._owned = False
+        self.y, self.weight = y, weight
+        self._chunks = [X]
+        self._positions = np.arange(X.shape[0]) if positions is None else positions
 
-    def _rows(self, positions: np.ndarray) -> np.ndarray:
-        return positions if self._positions is None else np.searchsorted(self._positions, positions)
+    @property
+    def X(self) -> Any:
+        """All inputs that are held; those of the caller as long as nothing was forgotten."""
+        return self._chunks[0] if len(self._chunks) == 1 else np.concatenate(self._chunks)
 
     def block(self, positions: np.ndarray) -> Block:
         """Copy the rows at these positions, in this order."""
-        rows = self._rows(positions)
-        return Block(take_rows(self.X, rows), take_rows(self.y, rows), take_rows(self.weight, rows))
-
-    def shared(self) -> TrainingData:
-        """Return a second holder of the same rows; neither of the two blanks rows in place afterwards."""
-        self._owned = False
-        return copy.copy(self)
+        rows = np.searchsorted(self._positions, positions)
+        return Block(self._take(rows), take_rows(self.y, rows), take_rows(self.weight, rows))
 
     def labels(self, positions: np.ndarray) -> Any:
         """Copy the targets at these positions."""
-        return take_rows(self.y, self._rows(positions))
+        return take_rows(self.y, np.searchsorted(self._positions, positions))
 
-    def forget(self, positions: np.ndarray) -> None:
-        """Let go of the rows at these positions: afterwards no array held here contains them.
+    def without(self, positions: np.ndarray) -> TrainingData:
+        """Return a holder of the other rows, from which nothing leads to those at these positions.
 
         Parameters
         ----------
         positions : ndarray of int
             Positions that are held.
+
+        Returns
+        -------
+        TrainingData
+            Shares the chunks that hold none of the rows.
         """
         if not len(positions):
-            return
-        rows = self._rows(positions)
-        if self._owned:
-            for values in (self.X, self.y, self.weight):
-                if values is not None:
-                    values[rows] = np.zeros((), values.dtype)
-            return
-        keep = np.ones(self.X.shape[0], dtype=bool)
-        keep[rows] = False
-        held = np.arange(len(keep)) if self._positions is None else self._positions
-        self.X, self.y, self.weight = (take_rows(values, keep) for values in (self.X, self.y, self.weight))
-        self._positions = held[keep]
-        self._owned = isinstance(self.X, np.ndarray) and (self.y is None or isinstance(self.y, np.ndarray))
+            return self
+        keep = np.ones(len(self._positions), dtype=bool)
+        keep[np.searchsorted(self._positions, positions)] = False
+        left = copy.copy(self)
+        left._chunks = self._kept(keep)
+        left._positions, left.y, left.weight = (
+            take_rows(values, keep) for values in (self._positions, self.y, self.weight)
+        )
+        return left
+
+    def _take(self, rows: np.ndarray) -> Any:
+        if len(self._chunks) == 1:
+            return take_rows(self._chunks[0], rows)
+        ends = self._ends()
+        chunk = np.searchsorted(ends, rows, side="right")
+        found = np.empty((len(rows), *self._chunks[0].shape[1:]), self._chunks[0].dtype)
+        for number in np.unique(chunk):
+            here = chunk == number
+            found[here] = self._chunks[number].take(rows[here] - ends[number] + len(self._chunks[number]), axis=0)
+        return found
+
+    def _kept(self, keep: np.ndarray) -> list[Any]:
+        first = self._chunks[0]
+        if len(self._chunks) == 1 and not isinstance(first, np.ndarray):
+            return [take_rows(first, keep)]
+        if len(self._chunks) == 1:
+            parts = np.array_split(np.flatnonzero(keep), max(1, min(MOST_CHUNKS, first.nbytes // CHUNK_BYTES)))
+            return [take_rows(first, rows) for rows in parts]
+        masks = np.split(keep, self._ends()[:-1])
+        kept = [
+            chunk if mask.all() else take_rows(chunk, mask) for chunk, mask in zip(self._chunks, masks, strict=True)
+        ]
+        return [chunk for chunk in kept if len(chunk)]
+
+    def _ends(self) -> np.ndarray:
+        return np.cumsum([len(chunk) for chunk in self._chunks])

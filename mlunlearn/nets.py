@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import RLock
 from typing import Any, Self
 
 import numpy as np
@@ -18,10 +15,8 @@ from torch import nn
 
 from mlunlearn.loaders import BatchLoader
 from mlunlearn.seeds import root_seed
-from mlunlearn.training import Task, one_thread, split_passes
-
-_TRAINING = RLock()  # torch draws from one generator per process, so threads take turns
-
+from mlunlearn.torch_seeds import seeded
+from mlunlearn.training import Task, split_passes
 
 _MAX_EPOCHS = 20
 _DEFAULTS: dict[str, Any] = {
@@ -58,23 +53,6 @@ def wrap_torch(estimator: Any, task: Task | None = None) -> Any:
         return estimator
     task = task or ("regressor" if isinstance(estimator, NeuralNetRegressor) else "classifier")
     return TorchRegressor(estimator) if task == "regressor" else TorchClassifier(estimator)
-
-
-@contextmanager
-def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
-    """Seed torch's generators for a while, and restore them; one thread trains, one model at a time in a process.
-
-    Parameters
-    ----------
-    seed : int
-        The seed.
-    device : str, default="cpu"
-        Where the model is; the generator of a CUDA device is seeded too.
-    """
-    devices = [torch.device(device).index or 0] if str(device).startswith("cuda") else []
-    with _TRAINING, one_thread(), torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
 
 
 class _TorchEstimator(BaseEstimator):
@@ -126,12 +104,20 @@ class _TorchEstimator(BaseEstimator):
         seed = root_seed(self.random_state)
         with seeded(seed, self.net_.device):
             self.net_.initialize_optimizer()
+            self.net_.initialize_history()  # schedulers read the epoch from it
             X, y = self.cast(X), self._encode(y)
             self.net_.notify("on_train_begin", X=X, y=y)
             for part in split_passes(len(X), epochs, seed):
                 self.net_.fit_loop(X[part], y[part], epochs=1)
             self.net_.notify("on_train_end", X=X, y=y)
-            self.net_.optimizer_.state.clear()
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Leave weights and buffers: no moments, no gradients of the last batch, and always the same mode."""
+        self.net_.optimizer_.state.clear()
+        for part in (self.net_.module_, self.net_.criterion_):
+            part.zero_grad(set_to_none=True)
+            part.eval()
 
     def _check_X(self, X: Any, *, reset: bool) -> np.ndarray:
         return validate_data(self, X, dtype=None, allow_nd=True, reset=reset)
@@ -151,7 +137,7 @@ class _TorchEstimator(BaseEstimator):
         """
         embeds = any(isinstance(part, (nn.Embedding, nn.EmbeddingBag)) for part in self.net_.module_.modules())
         dtype = np.int64 if embeds and X.dtype.kind in "iu" else np.float32
-        return np.require(X, dtype, ["C_CONTIGUOUS", "WRITEABLE"])  # torch warns of arrays it could not write to
+        return np.require(X, dtype, ["C", "W"])
 
     def _fit(self, X: Any, y: Any) -> Self:
         X, y = validate_data(
@@ -192,7 +178,7 @@ class TorchClassifier(ClassifierMixin, _TorchEstimator):
     Notes
     -----
     Inputs are cast to float32 (integers stay integers for modules with embeddings). Every `fit` and `partial_fit`
-    starts with a fresh optimiser and scheduler, so a checkpoint is the module's ``state_dict`` and nothing else.
+    starts with a fresh optimiser, scheduler and history, so a checkpoint is the module's ``state_dict`` alone.
     Training runs on one thread, since the number of threads changes the last bits.
 
     Examples
@@ -372,7 +358,7 @@ class TorchRegressor(RegressorMixin, _TorchEstimator):
         self._flat = np.ndim(y) == 1
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
-        y = np.asarray(y, dtype=np.float32)
+        y = np.require(y, np.float32, ["C", "W"])
         return y[:, None] if y.ndim == 1 else y
 
     def predict(self, X: Any) -> np.ndarray:

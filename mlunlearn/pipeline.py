@@ -11,9 +11,10 @@ from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_consistent_length, get_tags
 
-from mlunlearn.base import Exactness, Guarantee, UnlearnerMixin
+from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import checksum
 from mlunlearn.receipts import Work
+from mlunlearn.state import Exactness, Guarantee, unchanged_on_failure
 
 
 class UnlearningPipeline(UnlearnerMixin, Pipeline):
@@ -93,8 +94,9 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         excluded = np.flatnonzero(self.forgotten_)
         options = {"exclude": excluded} if len(excluded) else {}
         X, y, weight = self._full_size(self._retained())
-        self._checksums[0] = self._data.block(self._retained()).checksum
-        steps = [(name, clone(step)) for name, step in self.steps]
+        if any(_can_forget(step) for _, step in _transformers(self.steps)):
+            self._checksums[0] = self._data.block(self._retained()).checksum
+        steps = [(name, clone(step, safe=False)) for name, step in self.steps]
         for _, step in _transformers(steps):
             X = step.fit(X, y, **(options if _can_forget(step) else {})).transform(X)
         if self._ids is not None:
@@ -105,7 +107,7 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         self.steps = steps
 
     def _unlearn(self, rows: np.ndarray) -> Work:
-        steps = [(name, copy.deepcopy(step) if _can_forget(step) else step) for name, step in self.steps[:-1]]
+        steps = [(name, _working_copy(step) if _can_forget(step) else step) for name, step in self.steps[:-1]]
         changed = self._forget_in(steps, rows)
         last = self._refitted(steps, rows) if changed else self._forget_last(rows)
         self.steps = [*steps, (self.steps[-1][0], last)]
@@ -113,7 +115,7 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         return Work(n_retained, n_retained) if changed else last.receipts_[-1].work
 
     def _forget_last(self, rows: np.ndarray) -> Any:
-        last = self.steps[-1][1]
+        last = _working_copy(self.steps[-1][1])
         if not is_classifier(self):
             return last.unlearn(rows)
         gone = np.setdiff1d(self.classes_, self._data.labels(self._retained_without(rows)))
@@ -178,11 +180,16 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         self
             The pipeline, able to unlearn again.
         """
-        super().attach_data(X, y, sample_weight)
-        for steps_before, (_, step) in _growing(self.steps):
-            if _can_forget(step):
-                block = self._data.block(self._retained())
-                step.attach_data(_transformed(steps_before, block.X), block.y, block.weight)
+        with unchanged_on_failure(self):
+            super().attach_data(X, y, sample_weight)
+            steps: list[tuple[str, Any]] = []
+            for name, step in self.steps:
+                if _can_forget(step):
+                    block = self._data.block(self._retained())
+                    before = _transformed(steps, block.X)
+                    step = _working_copy(step).attach_data(before, block.y, block.weight)
+                steps.append((name, step))
+            self.steps = steps
         return self
 
     def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
@@ -234,6 +241,6 @@ def _transformed(steps: list[tuple[str, Any]], X: Any) -> Any:
     return X
 
 
-def _growing(steps: list[tuple[str, Any]]) -> list[tuple[list[tuple[str, Any]], tuple[str, Any]]]:
-    """Pair each step with those before it."""
-    return [(steps[:place], step) for place, step in enumerate(steps)]
+def _working_copy(step: Any) -> Any:
+    """Return a copy that can unlearn without a trace in the original."""
+    return copy.copy(step) if isinstance(step, UnlearnerMixin) else copy.deepcopy(step)

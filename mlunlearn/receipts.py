@@ -64,6 +64,8 @@ class Receipt:
         Root seed of the model.
     served_at : datetime
         When, in UTC.
+    of : str, default='rows'
+        What `rows` counts: rows of a table, or the nodes, edges or features of a graph.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class Receipt:
     work: Work
     seed: int | None
     served_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    of: str = "rows"
 
     @property
     def retrained_share(self) -> float:
@@ -95,6 +98,6 @@ class Receipt:
         """One line for people."""
         repeated = f", {len(self.already)} forgotten before" if len(self.already) else ""
         return (
-            f"{self.method}: forgot {len(self.rows)} rows{repeated} in {self.seconds:.3g} s, "
-            f"{self.retrained_share:.2%} of a full fit, {self.n_retained} rows remain ({self.guarantee})"
+            f"{self.method}: forgot {len(self.rows)} {self.of}{repeated} in {self.seconds:.3g} s, "
+            f"{self.retrained_share:.2%} of a full fit, {self.n_retained} {self.of} remain ({self.guarantee})"
         )

@@ -1,5 +1,6 @@
 """Seeds: one root per fit, every other one derived from it by name, never by what else is in the data."""
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -55,13 +56,13 @@ def derive_seeds(root: int, *key: int, n: int = 1) -> list[int]:
     return [int(word % LARGEST_SEED) for word in words]
 
 
-def seed_parameters(estimator: BaseEstimator) -> list[str]:
+def seed_parameters(estimator: BaseEstimator) -> Sequence[str]:
     """Name every ``random_state`` parameter of an estimator, those of nested estimators included."""
     names = sorted(estimator.get_params(deep=True))
     return [name for name in names if name == "random_state" or name.endswith("__random_state")]
 
 
-def set_seed(estimator: BaseEstimator, seed: int, names: list[str] | None = None) -> BaseEstimator:
+def set_seed(estimator: BaseEstimator, seed: int, names: Sequence[str] | None = None) -> BaseEstimator:
     """Set every ``random_state`` of an estimator, nested ones included, from one seed.
 
     Parameters
@@ -70,7 +71,7 @@ def set_seed(estimator: BaseEstimator, seed: int, names: list[str] | None = None
         Changed in place.
     seed : int
         The seed; the i-th ``random_state`` in alphabetical order gets the i-th seed derived from it.
-    names : list of str or None, default=None
+    names : sequence of str or None, default=None
         What `seed_parameters` says, for those who call often.
 
     Returns
@@ -79,7 +80,7 @@ def set_seed(estimator: BaseEstimator, seed: int, names: list[str] | None = None
         The same object.
     """
     names = seed_parameters(estimator) if names is None else names
-    if names == ["random_state"]:
+    if list(names) == ["random_state"]:
         estimator.random_state = seed
     elif names:
         estimator.set_params(**dict(zip(names, derive_seeds(seed, n=len(names)), strict=True)))

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Literal
 
-import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -159,7 +158,7 @@ def split_passes(n: int, epochs: float, seed: int) -> Iterator[slice]:
     epochs : float
         Budget; at least one row is processed.
     seed : int
-        Draws the rows of the partial pass.
+        A large random integer; says where the partial pass starts.
 
     Yields
     ------
@@ -175,7 +174,7 @@ def split_passes(n: int, epochs: float, seed: int) -> Iterator[slice]:
     whole = int(epochs)
     rest = n_samples_of(n, epochs) - whole * n
     if rest:
-        start = int(np.random.default_rng(seed).integers(n))
+        start = seed % n
         yield slice(start, min(start + rest, n))
         if start + rest > n:
             yield slice(0, start + rest - n)

@@ -15,6 +15,7 @@ FOLDERS = {"mlunlearn": "mlunlearn", **{w: f"mlunlearn.{w}" for w in ("graph", "
 PACKAGES = (
     "mlunlearn",
     "mlunlearn.audit",
+    "mlunlearn.checks",
     "mlunlearn.graph",
     "mlunlearn.regression",
     "mlunlearn.sharded",

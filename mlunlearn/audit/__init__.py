@@ -2,21 +2,22 @@
 
 from mlunlearn.audit.agreement import activation_distance, completeness, js_divergence, zrf
 from mlunlearn.audit.attack_result import AttackResult, tpr_at_fpr
+from mlunlearn.audit.benchmark import efficiency, forgetting_score, nomus, scaled_score
 from mlunlearn.audit.bootstrap import BootstrapInterval, bootstrap_interval
+from mlunlearn.audit.label import label_attack
 from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
 from mlunlearn.audit.metrics import (
     accuracy,
     accuracy_gap,
     accuracy_retention,
     average_gap,
-    efficiency,
-    forgetting_score,
     group_accuracy,
-    nomus,
     sape,
-    scaled_score,
     tow,
 )
+from mlunlearn.audit.predictions import Outputs, Predictions
+from mlunlearn.audit.report import Audit
+from mlunlearn.audit.run import audit
 from mlunlearn.audit.signals import (
     binary_cross_entropy,
     cross_entropy,
@@ -31,11 +32,15 @@ from mlunlearn.audit.threshold import threshold_attack
 
 __all__ = [
     "AttackResult",
+    "Audit",
     "BootstrapInterval",
+    "Outputs",
+    "Predictions",
     "accuracy",
     "accuracy_gap",
     "accuracy_retention",
     "activation_distance",
+    "audit",
     "average_gap",
     "binary_cross_entropy",
     "bootstrap_interval",
@@ -47,6 +52,7 @@ __all__ = [
     "forgetting_score",
     "group_accuracy",
     "js_divergence",
+    "label_attack",
     "logit_scaled_confidence",
     "loss_attack",
     "loss_spread_attack",

@@ -119,7 +119,7 @@ def js_divergence(proba_unlearned: ArrayLike, proba_retrained: ArrayLike, *, nor
     1.0
     """
     p, q = _two_probas(proba_unlearned, proba_retrained)
-    value = float(_js_per_sample(p, q).mean())
+    value = float(js_per_sample(p, q).mean())
     return value / np.log(2.0).item() if normalized else value
 
 
@@ -174,8 +174,8 @@ def zrf(
     stack = stack[np.newaxis] if stack.ndim == 2 else stack
     check_same_shape(p, stack[0], ("proba_unlearned", "each of proba_random"))
     if variant == "definition":
-        return float(np.mean([1.0 - _js_per_sample(p, q).mean() for q in stack]))
-    return float(np.mean([1.0 - _exchanged_js_per_entry(p, q).mean() for q in stack]))
+        return float(np.mean([1.0 - js_per_sample(p, q).mean() for q in stack]))
+    return float(np.mean([1.0 - exchanged_js_per_entry(p, q).mean() for q in stack]))
 
 
 def _two_probas(unlearned: ArrayLike, retrained: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -185,7 +185,7 @@ def _two_probas(unlearned: ArrayLike, retrained: ArrayLike) -> tuple[NDArray[np.
     return p, q
 
 
-def _js_per_sample(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+def js_per_sample(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
     """Jensen-Shannon divergence of each pair of rows, in nats."""
     # rel_entr(2p, p + q) / 2 is p log(p / m) with m = (p + q) / 2; halving p + q could underflow to 0.
     total = p + q
@@ -193,7 +193,7 @@ def _js_per_sample(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np
     return np.clip(divergence, 0.0, np.log(2.0))
 
 
-def _exchanged_js_per_entry(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+def exchanged_js_per_entry(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each entry's term of (KL(m || p) + KL(m || q)) / 2, the order in which the authors' code has them."""
     p, q = np.maximum(p, PROBABILITY_FLOOR), np.maximum(q, PROBABILITY_FLOOR)
     m = 0.5 * (p + q)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +10,28 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from mlunlearn.audit._checks import check_scores
 
-__all__ = ["AttackResult", "tpr_at_fpr"]
+__all__ = ["AttackResult", "Evidence", "tpr_at_fpr"]
+
+Decisions = tuple[NDArray[np.float64], NDArray[np.float64]]  # share called a member, number of decisions
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an attack said of every sample of one side; figures of resampled samples are computed from it.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples,)
+        Score of each sample, higher for more likely members.
+    called : ndarray of shape (n_samples,)
+        Share of the decisions on a sample that called it a member; 0 where none was made.
+    times : ndarray of shape (n_samples,)
+        Number of decisions on each sample: an attack that holds samples out in turn may judge some twice.
+    """
+
+    scores: NDArray[np.float64]
+    called: NDArray[np.float64]
+    times: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -44,6 +65,8 @@ class AttackResult:
         Number of members given.
     n_nonmembers : int
         Number of non-members given for scoring.
+    of_members, of_nonmembers : Evidence or None, default=None
+        Score and decision of every sample, where the attack keeps them; not compared, not printed.
 
     Examples
     --------
@@ -61,6 +84,8 @@ class AttackResult:
     fpr: float
     n_members: int
     n_nonmembers: int
+    of_members: Evidence | None = field(default=None, repr=False, compare=False)
+    of_nonmembers: Evidence | None = field(default=None, repr=False, compare=False)
 
     @property
     def advantage(self) -> float:
@@ -139,8 +164,12 @@ def collect_result(
     accuracy: float,
     tpr: float,
     fpr: float,
+    decisions: tuple[Decisions, Decisions],
 ) -> AttackResult:
-    """Collect the figures of an attack whose scores and decisions are known for every sample."""
+    """Collect the figures of an attack; `decisions` are those on members and on non-members."""
+    of_members, of_nonmembers = (
+        Evidence(scores, *side) for scores, side in zip((scores_members, scores_nonmembers), decisions, strict=True)
+    )
     return AttackResult(
         name,
         accuracy=accuracy,
@@ -149,7 +178,39 @@ def collect_result(
         fpr=fpr,
         n_members=len(scores_members),
         n_nonmembers=len(scores_nonmembers),
+        of_members=of_members,
+        of_nonmembers=of_nonmembers,
     )
+
+
+def decided_once(called: ArrayLike) -> Decisions:
+    """Decisions of an attack that judges every sample exactly once."""
+    share = np.asarray(called, dtype=np.float64)
+    return share, np.ones_like(share)
+
+
+class Tally:
+    """Counts decisions on samples that are held out in turn.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples of both sides.
+    """
+
+    def __init__(self, n_samples: int):
+        self._called = np.zeros(n_samples)
+        self._times = np.zeros(n_samples)
+
+    def add(self, rows: NDArray[np.intp], called: ArrayLike) -> None:
+        """Count one decision on each of these rows."""
+        self._called[rows] += np.asarray(called, dtype=np.float64)
+        self._times[rows] += 1.0
+
+    def decisions(self, rows: slice) -> Decisions:
+        """Return the share called a member, and the number of decisions, of some rows."""
+        called, times = self._called[rows], self._times[rows]
+        return called / np.maximum(times, 1.0), times
 
 
 def balanced_accuracy(tpr: float, fpr: float) -> float:

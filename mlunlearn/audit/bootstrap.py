@@ -23,6 +23,12 @@ class BootstrapInterval(NamedTuple):
         Lower end of the interval.
     high : float
         Upper end of the interval.
+
+    Examples
+    --------
+    >>> estimate, low, high = BootstrapInterval(0.5, 0.4, 0.6)
+    >>> high
+    0.6
     """
 
     estimate: float

@@ -7,7 +7,7 @@ same attack on the original model (nothing unlearned) and on the retrained one (
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 
 from mlunlearn.audit._checks import check_finite_array, check_scores
 from mlunlearn.audit._splits import benchmark_splits, joined_groups, trimmed_rows
-from mlunlearn.audit.attack_result import AttackResult, balanced_accuracy, collect_result
+from mlunlearn.audit.attack_result import AttackResult, Tally, balanced_accuracy, collect_result, decided_once
 from mlunlearn.audit.signals import entropy
 
 __all__ = ["entropy_attack", "loss_attack", "loss_spread_attack", "svc_attack"]
@@ -209,15 +209,16 @@ def svc_attack(
     fit_retain, fit_test = _fit_rows(sides["retain"], fit_test, balanced, max_per_side, rng)
     labels = np.repeat([1, 0], [len(fit_retain), len(fit_test)])
     classifier = SVC(C=3.0, kernel=kernel, gamma="auto").fit(np.concatenate([fit_retain, fit_test]), labels)
-    tpr = float(classifier.predict(sides["forget"]).mean())
-    fpr = float(classifier.predict(scored).mean())
+    scores = [classifier.decision_function(side) for side in (sides["forget"], scored)]
+    called = decided_once(scores[0] > 0.0), decided_once(scores[1] > 0.0)
+    tpr, fpr = (float(share.mean()) for share, _ in called)
     return collect_result(
         "svc",
-        classifier.decision_function(sides["forget"]),
-        classifier.decision_function(scored),
+        *scores,
         accuracy=balanced_accuracy(tpr, fpr),
         tpr=tpr,
         fpr=fpr,
+        decisions=called,
     )
 
 
@@ -287,8 +288,8 @@ def _logistic_decisions(
     trim: str,
     forget_groups: ArrayLike | None,
     unseen_groups: ArrayLike | None,
-) -> dict[str, float]:
-    """Mean held-out accuracy, TPR and FPR of a logistic regression on one feature."""
+) -> dict[str, Any]:
+    """Mean held-out accuracy, TPR and FPR of a logistic regression on one feature, and its single decisions."""
     if trim not in ("both", "forget"):
         raise ValueError(f"trim must be 'both' or 'forget', got {trim!r}.")
     groups = joined_groups(forget_groups, unseen_groups, forget.size, unseen.size)
@@ -297,13 +298,15 @@ def _logistic_decisions(
     feature = np.concatenate([forget, unseen])[rows, np.newaxis]
     is_member = rows < forget.size
     groups = None if groups is None else groups[rows]
-    figures = []
+    figures, tally = [], Tally(forget.size + unseen.size)
     for train, held_out in benchmark_splits(is_member, groups):
         attack = LogisticRegression().fit(feature[train], is_member[train])
         called, truth = attack.predict(feature[held_out]), is_member[held_out]
+        tally.add(rows[held_out], called)
         figures.append((np.mean(called == truth), called[truth].mean(), called[~truth].mean()))
     accuracy, tpr, fpr = np.mean(figures, axis=0).tolist()
-    return {"accuracy": accuracy, "tpr": tpr, "fpr": fpr}
+    decisions = tally.decisions(slice(forget.size)), tally.decisions(slice(forget.size, None))
+    return {"accuracy": accuracy, "tpr": tpr, "fpr": fpr, "decisions": decisions}
 
 
 def _feature_sides(
@@ -341,4 +344,5 @@ def _fit_rows(
     cap = max(len(retain), len(test)) if max_per_side is None else max_per_side
     if balanced:
         cap = min(cap, len(retain), len(test))
-    return tuple(x[rng.permutation(len(x))[:cap]] for x in (retain, test))
+    retain = retain[rng.permutation(len(retain))[:cap]]
+    return retain, test[rng.permutation(len(test))[:cap]]

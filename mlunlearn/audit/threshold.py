@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 
 from mlunlearn.audit._checks import check_scores
 from mlunlearn.audit._splits import group_folds, groups_per_side, joined_groups, joined_labels
-from mlunlearn.audit.attack_result import AttackResult, balanced_accuracy, roc_figures
+from mlunlearn.audit.attack_result import AttackResult, Evidence, Tally, balanced_accuracy, roc_figures
 
 __all__ = ["threshold_attack"]
 
@@ -84,9 +84,21 @@ def threshold_attack(
     if n_repeats < 1:
         raise ValueError(f"n_repeats must be at least 1, got {n_repeats!r}.")
     rng = check_random_state(random_state)
-    repeats = [_threshold_half(scores, classes, is_member, groups, rng) for _ in range(n_repeats)]
+    tally, distances = Tally(scores.size), np.zeros(scores.size)
+    repeats = [_threshold_half(scores, classes, is_member, groups, rng, tally, distances) for _ in range(n_repeats)]
     means = {key: float(np.mean([repeat[key] for repeat in repeats])) for key in repeats[0]}
-    return AttackResult("threshold", n_members=members.size, n_nonmembers=nonmembers.size, **means)
+    sides = []
+    for rows in (slice(members.size), slice(members.size, None)):
+        called, times = tally.decisions(rows)
+        sides.append(Evidence(distances[rows] / np.maximum(times, 1.0), called, times))
+    return AttackResult(
+        "threshold",
+        **means,
+        n_members=members.size,
+        n_nonmembers=nonmembers.size,
+        of_members=sides[0],
+        of_nonmembers=sides[1],
+    )
 
 
 def _threshold_half(
@@ -95,8 +107,13 @@ def _threshold_half(
     is_member: NDArray[np.bool_],
     groups: NDArray[np.intp] | None,
     rng: np.random.RandomState,
+    tally: Tally,
+    distances: NDArray[np.float64],
 ) -> dict[str, float]:
-    """Choose thresholds on a random half and return the attack's figures on the other."""
+    """Choose thresholds on a random half, judge the other and return the attack's figures on it.
+
+    Decisions are added to `tally`, and distances to the threshold to `distances`.
+    """
     units = np.arange(scores.size) if groups is None else groups
     groups_per_side(is_member, units)
     chooses = group_folds(is_member, units, 2, rng) == 0
@@ -104,6 +121,8 @@ def _threshold_half(
     distance = (scores - thresholds[classes])[~chooses]
     truth = is_member[~chooses]
     called = distance >= 0.0
+    tally.add(np.flatnonzero(~chooses), called)
+    distances[~chooses] += distance
     tpr, fpr = float(called[truth].mean()), float(called[~truth].mean())
     figures = roc_figures(distance[truth], distance[~truth])
     return {"accuracy": balanced_accuracy(tpr, fpr), "tpr": tpr, "fpr": fpr, **figures}

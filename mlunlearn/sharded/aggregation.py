@@ -74,4 +74,4 @@ def weighted_mean(predictions: list[np.ndarray], weights: np.ndarray) -> np.ndar
     array([0.25, 1.  ])
     """
     stack = np.stack([weight * prediction for weight, prediction in zip(weights, predictions, strict=True)])
-    return np.sort(stack, axis=0).sum(axis=0) / np.sum(weights)
+    return np.sort(stack, axis=0).sum(axis=0) / np.sort(weights).sum()

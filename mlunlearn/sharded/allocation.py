@@ -44,11 +44,33 @@ class Allocation:
         return np.concatenate([[0], np.cumsum(np.bincount(self.shard, minlength=self.n_shards))])
 
     def rows(self, shard: int) -> np.ndarray:
-        """Positions of a shard's rows, in training order."""
+        """Look up which rows a shard holds.
+
+        Parameters
+        ----------
+        shard : int
+            Number of the shard.
+
+        Returns
+        -------
+        ndarray of int
+            Positions in training order.
+        """
         return self.order[self._ends[shard] : self._ends[shard + 1]]
 
     def counts(self, retained: np.ndarray) -> np.ndarray:
-        """Count the rows of a mask by shard and slice, shape (n_shards, n_slices)."""
+        """Count rows by shard and slice.
+
+        Parameters
+        ----------
+        retained : ndarray of bool, shape (n_samples,), or slice
+            Which rows to count.
+
+        Returns
+        -------
+        ndarray of int, shape (n_shards, n_slices)
+            The counts.
+        """
         cells = (self.shard * self.n_slices + self.slice)[retained]
         return np.bincount(cells, minlength=self.n_shards * self.n_slices).reshape(self.n_shards, self.n_slices)
 

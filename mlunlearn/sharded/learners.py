@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from mlunlearn.data import Block
@@ -101,7 +101,8 @@ class Iterative:
     estimator: BaseEstimator
     n_slices: int
     epochs: float
-    counts_epochs: bool = False
+    counts_epochs: bool
+    seed_names: tuple[str, ...]
     call: ClassVar[str] = "partial_fit"
 
     @property
@@ -118,9 +119,8 @@ class Iterative:
             set_seed(model, derive_seeds(*key)[0])
             return _partial_fit(model, block, classes, epochs=self.slice_epochs)
         draw, *seeds = pass_seeds(*key, epochs=self.slice_epochs)
-        names = seed_parameters(model)
         for seed, part in zip(seeds, split_passes(len(block), self.slice_epochs, draw), strict=False):
-            _partial_fit(set_seed(model, seed, names), block.part(part), classes)
+            _partial_fit(set_seed(model, seed, self.seed_names), block.part(part), classes)
         return model
 
     def samples(self, n_seen: int, n_new: int) -> int:
@@ -207,11 +207,12 @@ def learner_for(estimator: BaseEstimator, n_slices: int, epochs: float | None) -
     if "max_iter" not in params and not hasattr(estimator, "max_epochs"):
         return Additive(estimator, n_slices)
     budget = getattr(estimator, "max_epochs", DEFAULT_EPOCHS) if epochs is None else epochs
-    return Iterative(estimator, n_slices, budget, counts_epochs=accepts(estimator.partial_fit, "epochs"))
+    counts_epochs, seed_names = accepts(estimator.partial_fit, "epochs"), tuple(seed_parameters(estimator))
+    return Iterative(estimator, n_slices, budget, counts_epochs, seed_names)
 
 
 def _partial_fit(model: BaseEstimator, block: Block, classes: Any, **options: Any) -> BaseEstimator:
-    if is_classifier(model):
+    if classes is not None:
         options["classes"] = classes
     if block.weight is not None:
         options["sample_weight"] = block.weight

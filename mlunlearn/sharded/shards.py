@@ -125,7 +125,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.n_shards_ = self.allocation_.n_shards
         self._shard_classes: list[Any] = [None] * self.n_shards_
         self.checkpoints_: list[Checkpoints] = [[] for _ in range(self.n_shards_)]
-        self._train(self._fresh_jobs())
+        self._train(self._fresh_jobs(), self.n_shards_)
 
     def _unlearn(self, rows: np.ndarray) -> Work:
         starts: dict[int, int] = {}
@@ -136,7 +136,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             jobs.append((shard, starts[shard], block, left))
         counts = self.allocation_.counts(~self.forgotten_)
         np.subtract.at(counts, (self.allocation_.shard[rows], self.allocation_.slice[rows]), 1)
-        self._train(jobs)
+        self._train(jobs, len(jobs))
         samples = sum(self._samples(counts[shard], start) for shard, start in starts.items())
         full = sum(self._samples(row) for row in counts)
         return Work(samples, full, {"shards": list(starts), "slices": list(starts.values())})
@@ -194,7 +194,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             positions = self._group(shard)
             yield shard, 0, self._data.block(positions), positions
 
-    def _train(self, jobs: Iterable[tuple[int, int, Block, np.ndarray]]) -> None:
+    def _train(self, jobs: Iterable[tuple[int, int, Block, np.ndarray]], n_total: int) -> None:
         """Train shards from a slice on, in parallel, and put the results in place at the end."""
         checkpoints, classes, checksums = list(self.checkpoints_), list(self._shard_classes), dict(self._checksums)
         shards: list[int] = []
@@ -209,7 +209,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
                 yield delayed(train_shard)(self._learner, block, sizes, kept, classes[shard], (self.seed_, shard))
 
         trained = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks())
-        progress = tqdm(trained, desc=type(self).__name__, unit="shard", disable=not self.verbose)
+        progress = tqdm(trained, desc=type(self).__name__, total=n_total, unit="shard", disable=not self.verbose)
         for place, result in enumerate(progress):
             checkpoints[shards[place]] = result
         self.checkpoints_, self._shard_classes, self._checksums = checkpoints, classes, checksums

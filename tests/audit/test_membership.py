@@ -13,8 +13,8 @@ from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
 
 from mlunlearn.audit._splits import group_folds
 from mlunlearn.audit.attack_result import AttackResult, tpr_at_fpr
+from mlunlearn.audit.benchmark import forgetting_score
 from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
-from mlunlearn.audit.metrics import forgetting_score
 from mlunlearn.audit.signals import cross_entropy, membership_features
 from mlunlearn.audit.swap import swap_advantage, swap_quality
 from mlunlearn.audit.threshold import threshold_attack

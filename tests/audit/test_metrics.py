@@ -8,17 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
+from mlunlearn.audit.benchmark import efficiency, forgetting_score, nomus, scaled_score
 from mlunlearn.audit.metrics import (
     accuracy,
     accuracy_gap,
     accuracy_retention,
     average_gap,
-    efficiency,
-    forgetting_score,
     group_accuracy,
-    nomus,
     sape,
-    scaled_score,
     tow,
 )
 

@@ -1,0 +1,72 @@
+"""What every benchmark shares: where it ran, how its results are written, and how they are summarised."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("mlunlearn", "numpy", "scipy", "scikit-learn", "pandas", "torch", "skorch", "torch-geometric")
+
+
+def environment() -> dict[str, Any]:
+    """Describe hardware and versions."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def write_results(name: str, results: dict[str, Any]) -> Path:
+    """Write results with the environment they were measured in."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"environment": environment(), **results}, indent=1, default=_plain) + "\n")
+    return path
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Wall time of one call."""
+    started = perf_counter()
+    call()
+    return perf_counter() - started
+
+
+def spread(values: Any) -> dict[str, Any]:
+    """Mean, standard deviation and number of repetitions."""
+    values = np.asarray(values, dtype=float)
+    return {
+        "mean": round(float(values.mean()), 6),
+        "std": round(float(values.std(ddof=1)), 6) if len(values) > 1 else None,
+        "n": len(values),
+    }

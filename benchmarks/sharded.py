@@ -1,0 +1,276 @@
+"""SISA: time, samples reprocessed, accuracy and memory, against theory and against full retraining.
+
+Run ``python -m benchmarks.sharded`` from the root of the repository (about ten minutes on two cores), or name parts:
+``python -m benchmarks.sharded speed overhead``. ``published`` needs 10 GB of memory for the larger of its two shapes.
+Every figure is a ratio of two measurements of the same run, on one core, with several seeds.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.datasets import load_digits, make_classification
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.model_selection import train_test_split
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+from benchmarks.common import RESULTS, seconds, spread, write_results
+from mlunlearn import SISAClassifier
+from mlunlearn.training import one_thread
+
+SEEDS = range(5)
+REQUEST_SIZES = (1, 10, 100, 1000)
+
+
+def table(n: int, d: int, seed: int = 0, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray]:
+    """A noisy linear problem of a given shape."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d), dtype=np.float32).astype(dtype, copy=False)
+    weight = rng.standard_normal(d).astype(dtype)
+    y = (X @ weight + rng.standard_normal(n) * np.sqrt(d) / 2 > 0).astype(int)
+    return X, y
+
+
+def theory(n_shards: int, n_slices: int, n_requests: int) -> float:
+    """Expected share of a full fit that a batch of requests reprocesses (shards and slices, requests at random)."""
+    r = np.arange(1, n_slices + 1)
+    hit = 1 - (1 - r / (n_slices * n_shards)) ** n_requests
+    return float(2 / (n_slices * (n_slices + 1)) * (r * hit).sum())
+
+
+# ------------------------------------------------------------------------------------------------ the parts
+
+
+def speed() -> dict[str, Any]:
+    """Forget 1, 10, 100 and 1 % of 100,000 rows of 50 features: 20 shards, 10 slices, SGD, one process."""
+    X, y = table(100_000, 50)
+    rows = {size: {"speedup": [], "share": [], "first": []} for size in REQUEST_SIZES}
+    fits = []
+    for seed in SEEDS:
+        rng = np.random.default_rng(1000 + seed)
+        for size, found in rows.items():
+            model = SISAClassifier(SGDClassifier(), n_shards=20, n_slices=10, random_state=seed)
+            fit = seconds(lambda model=model: model.fit(X, y))
+            fits.append(fit)
+            repeats = 10 if size <= 10 else 2
+            requests = rng.permutation(100_000)[: size * repeats].reshape(repeats, size)
+            times = [seconds(lambda model=model, rows=request: model.unlearn(rows)) for request in requests]
+            found["first"].append(fit / times[0])
+            found["speedup"].append(fit / np.mean(times))
+            found["share"] += [receipt.retrained_share for receipt in model.receipts_]
+    return {
+        "setting": "100,000 x 50, SGDClassifier, 20 shards, 10 slices, 20 epochs, n_jobs=1",
+        "fit_seconds": spread(fits),
+        "requests": {
+            size: {
+                "speedup_over_fit": spread(found["speedup"]),
+                "speedup_of_the_first_request": spread(found["first"]),
+                "share_of_samples": spread(found["share"]),
+                "share_in_theory": round(theory(20, 10, size), 6),
+            }
+            for size, found in rows.items()
+        },
+    }
+
+
+class TimedSGD(SGDClassifier):
+    """Counts the seconds spent in the estimator's own calls."""
+
+    spent = 0.0
+
+    def partial_fit(self, *args: Any, **kwargs: Any) -> Any:
+        started = perf_counter()
+        try:
+            return super().partial_fit(*args, **kwargs)
+        finally:
+            TimedSGD.spent += perf_counter() - started
+
+
+def overhead() -> dict[str, Any]:
+    """Seconds of a fit outside the estimator's own calls, as a share of those inside."""
+    found: dict[str, list[float]] = {}
+    for name, n_slices in (("20 shards, 10 slices", 10), ("20 shards, 50 slices", 50)):
+        X, y = table(100_000, 50)
+        found[name] = []
+        for seed in SEEDS:
+            TimedSGD.spent = 0.0
+            model = SISAClassifier(TimedSGD(), n_shards=20, n_slices=n_slices, random_state=seed)
+            total = seconds(lambda model=model, X=X, y=y: model.fit(X, y))
+            found[name].append((total - TimedSGD.spent) / TimedSGD.spent)
+    return {"setting": "100,000 x 50, SGDClassifier, 20 epochs, n_jobs=1"} | {
+        name: spread(values) for name, values in found.items()
+    }
+
+
+BASES: dict[str, BaseEstimator] = {
+    "SGDClassifier": SGDClassifier(),
+    "GaussianNB": GaussianNB(),
+    "LogisticRegression": LogisticRegression(max_iter=200),
+    "DecisionTreeClassifier": DecisionTreeClassifier(max_depth=8),
+    "MLPClassifier": MLPClassifier((32,)),
+}
+
+
+def grid() -> dict[str, Any]:
+    """Share of samples and of time against theory, and memory, over shards, slices, requests and estimators."""
+    X, y = table(20_000, 20)
+    rows = []
+    for name, base in BASES.items():
+        for n_shards, n_slices in ((5, 1), (5, 5), (20, 1), (20, 5), (20, 20), (50, 5)):
+            rows += [_cell(name, base, n_shards, n_slices, X, y)]
+    return {"setting": "20,000 x 20, 3 epochs for MLPClassifier and 20 for SGDClassifier, n_jobs=1", "rows": rows}
+
+
+def _cell(name: str, base: BaseEstimator, n_shards: int, n_slices: int, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    epochs = 3 if name == "MLPClassifier" else None
+    shares, speedups, used = {}, {}, n_slices
+    for size in (1, 10, 100, 200):
+        share, speedup = [], []
+        for seed in range(3):
+            model = SISAClassifier(base, n_shards=n_shards, n_slices=n_slices, epochs=epochs, random_state=seed)
+            fit = seconds(lambda model=model: model.fit(X, y))
+            rows = np.random.default_rng(seed).permutation(len(X))[:size]
+            speedup.append(fit / seconds(lambda model=model, rows=rows: model.unlearn(rows)))
+            share.append(model.receipts_[-1].retrained_share)
+            used = model.n_slices_
+        shares[size], speedups[size] = spread(share), spread(speedup)
+    return {
+        "estimator": name,
+        "n_shards": n_shards,
+        "n_slices": used,
+        "share": shares,
+        "share_in_theory": {size: round(_theory_of(name, n_shards, used, size), 6) for size in shares},
+        "speedup": speedups,
+        "checkpoint_bytes": sum(len(pickle.dumps(part)) for parts in model.checkpoints_ for part in parts if part),
+        "model_bytes": len(pickle.dumps(clone(base).fit(X, y))),
+    }
+
+
+def _theory_of(name: str, n_shards: int, n_slices: int, size: int) -> float:
+    if name != "GaussianNB" or n_slices == 1:
+        return theory(n_shards, n_slices, size)
+    r = np.arange(1, n_slices + 1)  # each slice is added once, so what is repeated are the slices from the first hit on
+    return float((1 - (1 - r / (n_slices * n_shards)) ** size).mean())
+
+
+def accuracy() -> dict[str, Any]:
+    """Test accuracy against the number of shards, by vote and by mean, on real and on generated data."""
+    data = {
+        "digits (1,797 x 64)": load_digits(return_X_y=True),
+        "generated (20,000 x 20, 5 classes)": make_classification(
+            20_000, 20, n_informative=12, n_classes=5, random_state=0
+        ),
+    }
+    rows = []
+    for name, (X, y) in data.items():
+        for n_shards in (1, 2, 5, 10, 20, 50):
+            for aggregation in ("vote", "mean"):
+                rows.append(
+                    {"data": name, "n_shards": n_shards, "aggregation": aggregation}
+                    | {"accuracy": spread(list(_accuracies(X, y, n_shards, aggregation)))}
+                )
+    return {"setting": "LogisticRegression, a quarter held out, one split and allocation a seed", "rows": rows}
+
+
+def _accuracies(X: np.ndarray, y: np.ndarray, n_shards: int, aggregation: str) -> Iterator[float]:
+    for seed in SEEDS:
+        X_fit, X_test, y_fit, y_test = train_test_split(X, y, stratify=y, random_state=seed)
+        model = SISAClassifier(
+            LogisticRegression(max_iter=2000), n_shards=n_shards, aggregation=aggregation, random_state=seed
+        )
+        yield model.fit(X_fit, y_fit).score(X_test, y_test)
+
+
+PUBLISHED = {
+    "Purchase": {"n": 249_215, "d": 600, "requests": 8, "paper": 4.63},
+    "SVHN": {"n": 604_833, "d": 3072, "requests": 18, "paper": 2.45},
+}
+
+
+def published() -> dict[str, Any]:
+    """Speed-ups at the shapes and settings of the paper: 20 shards, 50 slices, batches of 8 and 18 requests."""
+    return {
+        "setting": "20 shards, 50 slices, SGDClassifier on generated float32 data, n_jobs=1; the paper trained other "
+        "models, so only ratios compare",
+        "rows": [_published_row(name, **shape) for name, shape in PUBLISHED.items()],
+    }
+
+
+def _published_row(name: str, n: int, d: int, requests: int, paper: float) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        X, y = _on_disk(Path(folder), n, d)
+        epochs = 20 if d < 1000 else 4
+        whole, parts, shares = [], [], []
+        for seed in range(3):
+            model = SISAClassifier(SGDClassifier(), n_shards=20, n_slices=50, epochs=epochs, random_state=seed).fit(
+                X, y
+            )
+            fit = seconds(lambda model=model: model.fit(X, y))
+            retrain = seconds(lambda seed=seed: _one_model(X, y, epochs, seed))
+            rows = np.random.default_rng(seed).permutation(n)[:requests]
+            unlearn = seconds(lambda model=model, rows=rows: model.unlearn(rows))
+            whole.append(retrain / unlearn)
+            parts.append(fit / unlearn)
+            shares.append(model.receipts_[-1].retrained_share)
+        return {
+            "data": f"{name}-shaped, {n:,} x {d}, {epochs} epochs",
+            "requests": requests,
+            "speedup_over_retraining_one_model": spread(whole),
+            "speedup_over_fitting_all_shards": spread(parts),
+            "samples_saved": spread(1 / np.array(shares)),
+            "samples_saved_in_theory": round(1 / theory(20, 50, requests), 3),
+            "paper": paper,
+        }
+
+
+def _on_disk(folder: Path, n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Generate a problem block by block, so that it needs no memory of its own."""
+    rng = np.random.default_rng(0)
+    X = np.lib.format.open_memmap(folder / "X.npy", "w+", np.float32, (n, d))
+    weight, score = rng.standard_normal(d, dtype=np.float32), np.empty(n, dtype=np.float32)
+    for start in range(0, n, 10_000):
+        stop = min(start + 10_000, n)
+        X[start:stop] = rng.standard_normal((stop - start, d), dtype=np.float32)
+        score[start:stop] = X[start:stop] @ weight
+    return X, (score + rng.standard_normal(n) * np.sqrt(d) / 2 > 0).astype(int)
+
+
+def _one_model(X: np.ndarray, y: np.ndarray, epochs: int, seed: int) -> None:
+    """Retrain a single model on all rows, with the same passes over them."""
+    model = SGDClassifier(random_state=seed)
+    with one_thread():
+        for _ in range(epochs):
+            model.partial_fit(X, y, classes=[0, 1])
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    part.__name__: part for part in (speed, overhead, grid, accuracy, published)
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the named parts, or all of them, and put their results into the results file."""
+    path = RESULTS / "sharded.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    results.pop("environment", None)
+    for name in names or PARTS:
+        started = perf_counter()
+        results[name] = PARTS[name]()
+        results[name]["benchmark_seconds"] = round(perf_counter() - started, 1)
+        write_results("sharded", {"seeds": list(SEEDS), **results})
+        print(name, json.dumps(results[name], indent=1), sep="\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

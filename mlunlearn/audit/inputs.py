@@ -1,0 +1,210 @@
+"""The data an audit asks the models about, checked before anything is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier, is_regressor
+from sklearn.utils.validation import check_is_fitted
+
+from mlunlearn.data import TrainingData
+from mlunlearn.exceptions import DataChangedError
+
+PASS_TRAIN = "pass train=(X, y), the data given to fit"
+
+
+@dataclass(frozen=True)
+class Train:
+    """Training data to fit references on, and which of its rows are forgotten.
+
+    Parameters
+    ----------
+    X, y, weight : array-likes with the same number of rows
+        Inputs, targets, and sample weights or None.
+    forgotten : ndarray of bool
+        Rows that references must not learn from.
+    ids : ndarray or None
+        Ids of the rows.
+    complete : bool
+        Whether the forgotten rows are there, and not blanked.
+    """
+
+    X: Any
+    y: Any
+    weight: Any
+    forgotten: NDArray[np.bool_]
+    ids: Any
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """Inputs that the models are asked about at once, and the data sets that their rows belong to.
+
+    Parameters
+    ----------
+    X : array-like
+        Inputs.
+    y : ndarray
+        Targets.
+    parts : mapping of str to ndarray of int
+        Rows of each data set.
+    groups : ndarray or None
+        Person or source of each row.
+    """
+
+    X: Any
+    y: NDArray[Any]
+    parts: Mapping[str, NDArray[np.intp]]
+    groups: NDArray[Any] | None = None
+
+
+def check_model(model: Any) -> None:
+    """Refuse models that an audit cannot ask.
+
+    Parameters
+    ----------
+    model : object
+        What `audit` was given.
+
+    Raises
+    ------
+    TypeError
+        If it is no unlearner, or neither classifies nor regresses.
+    NotFittedError
+        If it is not fitted.
+    ValueError
+        If nothing was forgotten.
+    """
+    if not hasattr(model, "unlearn"):
+        raise TypeError(f"audit takes a model that has unlearned something; {type(model).__name__} has no unlearn.")
+    if not is_classifier(model) and not is_regressor(model):
+        raise TypeError(f"audit takes classifiers and regressors; {type(model).__name__} is neither.")
+    check_is_fitted(model)
+    if not model.forgotten_.any():
+        raise ValueError("nothing has been forgotten yet, so there is nothing to audit; call unlearn first.")
+
+
+def read_train(model: Any, train: Any) -> Train | None:
+    """Take the training data that was passed, or what the model still holds.
+
+    Parameters
+    ----------
+    model : unlearner
+        The model under audit.
+    train : (X, y), (X, y, sample_weight) or None
+        All rows given to `fit`.
+
+    Returns
+    -------
+    Train or None
+        None if there is no data at all.
+
+    Raises
+    ------
+    ValueError
+        If `train` has another form or another number of rows.
+    DataChangedError
+        If the retained rows are not those the model learned from.
+    """
+    held = getattr(model, "_data", None)
+    ids = getattr(model, "_ids", None)
+    if train is not None:
+        X, y, weight = _unpacked(train, held)
+        X, y = as_rows(X), np.asarray(y)
+        n_rows = X.shape[0]
+        if n_rows != model.n_samples_fit_ or len(y) != n_rows:
+            raise ValueError(
+                f"train holds {n_rows} rows of X and {len(y)} of y; the model was fitted on {model.n_samples_fit_}. "
+                "Pass all rows given to fit, in the same order, forgotten ones included."
+            )
+        _check_same_rows(model, X, y, weight)
+        return Train(X, y, weight, model.forgotten_, ids, complete=True)
+    if held is None:
+        return None
+    retained = np.flatnonzero(~model.forgotten_)
+    ids = None if ids is None else ids[retained]
+    return Train(held.X, held.y, held.weight, np.zeros(len(retained), dtype=bool), ids, complete=False)
+
+
+def _unpacked(train: Any, held: TrainingData | None) -> tuple[Any, Any, Any]:
+    if not isinstance(train, (tuple, list)) or len(train) not in (2, 3):
+        raise ValueError("train must be (X, y), or (X, y, sample_weight) if the model was fitted with weights.")
+    X, y, *weight = train
+    if held is not None and held.weight is not None and not weight:
+        raise ValueError("the model was fitted with sample weights; pass train=(X, y, sample_weight).")
+    return X, y, weight[0] if weight else None
+
+
+def _check_same_rows(model: Any, X: Any, y: Any, weight: Any) -> None:
+    """Compare the retained rows with the checksums the model took of them."""
+    checksums = getattr(model, "_checksums", {})
+    data = TrainingData(*model._check_training_input(X, y, weight, reset=False))
+    if any(data.block(model._group(group)).checksum != known for group, known in checksums.items()):
+        raise DataChangedError(
+            "the retained rows of train are not those the model learned from: references fitted on them would prove "
+            "nothing. Pass the data given to fit, unchanged and in the same order."
+        )
+
+
+def train_source(train: Train) -> Source:
+    """Divide the training data into forget and retain rows."""
+    parts = {"retain": np.flatnonzero(~train.forgotten)}
+    if train.complete:
+        parts["forget"] = np.flatnonzero(train.forgotten)
+    return Source(train.X, np.asarray(train.y), parts)
+
+
+def labelled_source(X: Any, y: Any, name: str) -> Source:
+    """Check inputs with their targets, such as the test set."""
+    X, y = as_rows(X), np.asarray(y)
+    if y.ndim not in (1, 2) or X.shape[0] != len(y) or not len(y):
+        raise ValueError(f"{name} data must have one target for each row, got {X.shape[0]} rows and y of {y.shape}.")
+    return Source(X, y, {name: np.arange(len(y))})
+
+
+def check_groups(groups: Mapping[str, Any] | None, sizes: Mapping[str, int], forget: bool) -> dict[str, NDArray[Any]]:
+    """Check the labels of persons or sources.
+
+    Parameters
+    ----------
+    groups : mapping of str to array-like or None
+        By source: "train", "test" and "unseen".
+    sizes : mapping of str to int
+        Rows of each source there is.
+    forget : bool
+        Whether forget rows are attacked.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By source.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, a length is wrong, or one side of the attacks has groups and the other none.
+    """
+    given = {name: np.asarray(labels) for name, labels in (groups or {}).items()}
+    for name, labels in given.items():
+        if name not in sizes:
+            raise ValueError(f"groups has labels for {name!r}; there is data for {sorted(sizes)} only.")
+        if labels.shape != (sizes[name],):
+            raise ValueError(f"groups[{name!r}] must have shape ({sizes[name]},), got {labels.shape}.")
+    nonmembers = "unseen" if "unseen" in sizes else "test"
+    if forget and ("train" in given) != (nonmembers in given):
+        raise ValueError(f"the attacks compare train with {nonmembers} rows: give groups for both of them or neither.")
+    return given
+
+
+def as_rows(X: Any) -> Any:
+    """Return inputs as something with a shape, without copying arrays and data frames."""
+    if hasattr(X, "detach"):
+        return X.detach().cpu().numpy()
+    if hasattr(X, "shape"):
+        return X
+    return np.asarray(X, dtype=object if len(X) and isinstance(X[0], str) else None)

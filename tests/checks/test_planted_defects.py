@@ -1,0 +1,465 @@
+"""Every check fails on a model with the defect it is meant for: an unlearner that is wrong in one place."""
+
+import os
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+from mlunlearn import Retrain, SISAClassifier
+from mlunlearn.base import UnlearnerMixin
+from mlunlearn.checks import unlearner_checks
+from mlunlearn.checks.suite import CHECKS
+from mlunlearn.data import Block, TrainingData
+from mlunlearn.receipts import Work
+from mlunlearn.requests import ForgetRequest
+
+DEFECTS = []
+
+
+def planted(check, inner=LogisticRegression, **options):
+    """Note that `check` has to fail on the class, with this estimator inside and these options."""
+
+    def note(defect):
+        DEFECTS.append(pytest.param(check, defect, inner, options, id=f"{check}-{defect.__name__}"))
+        return defect
+
+    return note
+
+
+SLICED = {"n_shards": 2, "n_slices": 3}
+
+
+# ------------------------------------------------------------------ the contract
+
+
+@planted("check_promise")
+class SaysExactButNotHow(Retrain):
+    exactness = None
+
+
+@planted("check_promise")
+class SaysSomethingElse(Retrain):
+    guarantee = "perfect"
+
+
+@planted("check_bad_requests_change_nothing")
+class CountsFromTheEnd(Retrain):
+    def _resolve(self, forget_idx, forget_ids, classes):
+        if isinstance(forget_idx, list):
+            forget_idx = [row % self.n_samples_fit_ for row in forget_idx]
+        return super()._resolve(forget_idx, forget_ids, classes)
+
+
+@planted("check_bad_requests_change_nothing")
+class NotesBeforeItRefuses(Retrain):
+    def unlearn(self, forget_idx=None, *, forget_ids=None, classes=None):
+        self.asked_ = [*getattr(self, "asked_", []), forget_idx]
+        return super().unlearn(forget_idx, forget_ids=forget_ids, classes=classes)
+
+
+@planted("check_repeats_are_skipped")
+class ForgetsAgain(Retrain):
+    def _resolve(self, forget_idx, forget_ids, classes):
+        request = super()._resolve(forget_idx, forget_ids, classes)
+        return ForgetRequest(np.union1d(request.rows, request.already), request.already[:0], request.classes)
+
+    def _unlearn(self, rows):
+        return super()._unlearn(rows[~self.forgotten_[rows]])
+
+    def _read(self, group):
+        return self._data.block(self._group(group))
+
+
+@planted("check_receipts")
+class RecordsNothing(Retrain):
+    def _record(self, request, work, started):
+        super()._record(request, work, started)
+        self.receipts_ = self.receipts_[:-1]
+
+
+@planted("check_positions_stay_valid")
+class Renumbers(Retrain):
+    def _resolve(self, forget_idx, forget_ids, classes):
+        rows = self._retained()[np.asarray(forget_idx)]
+        return super()._resolve(rows, forget_ids, classes)
+
+
+@planted("check_forms_of_a_request")
+class ReadsMasksAsPositions(Retrain):
+    def _exclude(self, exclude):
+        super()._exclude(np.unique(exclude.astype(int)) if getattr(exclude, "dtype", "") == "bool" else exclude)
+
+
+@planted("check_forget_by_id")
+class StoresIds(Retrain):
+    def fit(self, X, y=None, sample_weight=None, *, sample_ids=None, exclude=None):
+        super().fit(X, y, sample_weight, sample_ids=sample_ids, exclude=exclude)
+        self.ids_ = sample_ids
+        return self
+
+
+@planted("check_forget_by_id")
+class ForgetsOneRowOfAnId(Retrain):
+    def _resolve(self, forget_idx, forget_ids, classes):
+        request = super()._resolve(forget_idx, forget_ids, classes)
+        return ForgetRequest(request.rows[:1], request.already) if forget_ids is not None else request
+
+
+@planted("check_forget_a_class")
+class KeepsTheLabel(Retrain):
+    def _learn_classes(self, labels):
+        if not hasattr(self, "classes_"):
+            super()._learn_classes(labels)
+
+
+# ------------------------------------------------------------------ failures
+
+
+@planted("check_failed_unlearn_changes_nothing", n_shards=3)
+class PutsShardsInPlaceOneByOne(SISAClassifier):
+    def _train(self, jobs, n_total):
+        for job in jobs:
+            before = self.checkpoints_
+            super()._train([job], n_total)
+            for place, parts in enumerate(self.checkpoints_):
+                before[place] = parts
+            self.checkpoints_ = before
+
+
+@planted("check_failed_unlearn_changes_nothing")
+class HidesFailures(Retrain):
+    def _unlearn(self, rows):
+        try:
+            return super()._unlearn(rows)
+        except Exception:
+            return Work(0, 0)
+
+
+@planted("check_interrupted_unlearn_is_all_or_nothing")
+class CommitsInTwoSteps(Retrain):
+    def unlearn(self, forget_idx=None, *, forget_ids=None, classes=None):
+        super().unlearn(forget_idx, forget_ids=forget_ids, classes=classes)
+        self.n_requests_ = self._count()
+        return self
+
+    def _count(self):
+        return len(self.receipts_)
+
+
+@planted("check_edited_data_is_noticed")
+class TrustsTheArrays(Retrain):
+    def _read(self, group):
+        return self._data.block(self._group(group))
+
+
+@planted("check_saved_model_holds_no_rows")
+class SavesItsData(Retrain):
+    def __getstate__(self):
+        return {**super().__getstate__(), "_data": self._data}
+
+
+@planted("check_reloaded_model_asks_for_its_data")
+class TakesAnyData(Retrain):
+    def attach_data(self, X, y=None, sample_weight=None):
+        self._data = TrainingData(X, y, sample_weight)
+        return self
+
+
+@planted("check_reloaded_model_asks_for_its_data")
+class ForgetsWhenSaved(SISAClassifier):
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {**state, "checkpoints_": [parts[:1] for parts in self.checkpoints_[:1]] + self.checkpoints_[:-1]}
+
+
+# ------------------------------------------------------------------ hygiene
+
+
+@planted("check_arguments_are_left_alone")
+class FitsWhatItWasGiven(Retrain):
+    def _trained(self, block):
+        return self.estimator.fit(block.X, block.y)
+
+
+@planted("check_arguments_are_left_alone")
+class BlanksTheCallersRows(Retrain):
+    def _unlearn(self, rows):
+        work = super()._unlearn(rows)
+        self._data.X[rows] = 0.0
+        return work
+
+
+@planted("check_random_states_are_left_alone")
+class DrawsFromNumpy(Retrain):
+    def _unlearn(self, rows):
+        np.random.shuffle(rows.copy())  # noqa: NPY002
+        return super()._unlearn(rows)
+
+
+@planted("check_clone_and_refit")
+class RemembersEarlierFits(Retrain):
+    def _forget_fit(self):
+        fits = getattr(self, "fits_", 0)
+        super()._forget_fit()
+        self.fits_ = fits + 1
+
+
+@planted("check_seeds", inner=SGDClassifier)
+class IgnoresItsSeed(Retrain):
+    def _trained(self, block):
+        self.seed_ = 0
+        return super()._trained(block)
+
+
+@planted("check_seeds", inner=SGDClassifier)
+class DrawsItsSeed(Retrain):
+    def _trained(self, block):
+        self.seed_ = int.from_bytes(os.urandom(3), "little")
+        return super()._trained(block)
+
+
+@planted("check_n_jobs_changes_no_bit", inner=SGDClassifier)
+class SeedsByProcesses(SISAClassifier):
+    def _fit(self, **options):
+        self.seed_ += self.n_jobs
+        super()._fit(**options)
+
+
+# ------------------------------------------------------------------ exactness
+
+
+@planted("check_unlearn_equals_fit_without", inner=GaussianNB, **SLICED)
+@planted("check_forgotten_rows_have_no_influence", inner=GaussianNB, **SLICED)
+class KeepsAStaleCheckpoint(SISAClassifier):
+    def _cut_out(self, shard, gone):
+        start, block, left = super()._cut_out(shard, gone)
+        return min(start + 1, self.n_slices_ - 1), block, left
+
+
+@planted("check_unlearn_equals_fit_without", inner=lambda: MLPClassifier((4,), solver="adam"), epochs=2, **SLICED)
+class ForgetsMoments(SISAClassifier):
+    def _train(self, jobs, n_total):
+        super()._train(jobs, n_total)
+        for model in (model for parts in self.checkpoints_ for model in parts):
+            vars(model).pop("_optimizer", None)
+
+
+@planted("check_remainder_rows", inner=GaussianNB, **SLICED)
+class MissesTheRemainder(SISAClassifier):
+    def _unlearn(self, rows):
+        remainder = [self.allocation_.rows(k)[self._even(k) :] for k in range(self.n_shards_)]
+        super()._unlearn(np.setdiff1d(rows, np.concatenate(remainder))) if len(rows) > 1 else None
+        return Work(0, 1)
+
+    def _even(self, shard):
+        n = len(self.allocation_.rows(shard))
+        return n - n % self.n_slices_
+
+
+@planted("check_emptied_slices", inner=GaussianNB, **SLICED)
+class KeepsTheCheckpointOfAnEmptiedSlice(SISAClassifier):
+    def _unlearn(self, rows):
+        before = self.checkpoints_
+        work = super()._unlearn(rows)
+        counts = self.allocation_.counts(self._retained_without(rows))
+        for shard, part in zip(*np.nonzero(counts == 0), strict=True):
+            self.checkpoints_[shard][part] = before[shard][part]
+        return work
+
+
+@planted("check_order_of_requests", inner=SGDClassifier)
+class SeedsByRequest(Retrain):
+    def _unlearn(self, rows):
+        seed, self.seed_ = self.seed_, self.seed_ + len(self.receipts_)
+        work = super()._unlearn(rows)
+        self.seed_ = seed
+        return work
+
+
+@planted("check_every_row_is_learned_until_it_is_forgotten")
+class DropsTheRemainder(SISAClassifier):
+    def _group(self, group):
+        return super()._group(group)[:-1]
+
+
+@planted("check_every_row_is_learned_until_it_is_forgotten")
+class BringsRowsBack(Retrain):
+    def _fit(self):
+        super()._fit()
+        self._everything = self._data.block(self._retained())
+
+    def _unlearn(self, rows):
+        block = self._everything.take(np.setdiff1d(np.arange(len(self._everything)), rows))
+        self.estimator_ = clone(self.estimator).fit(block.X, block.y)
+        return Work(len(block), len(block))
+
+
+# ------------------------------------------------------------------ influence
+
+
+@planted("check_no_mark_is_left")
+class KeepsACopy(Retrain):
+    def _fit(self):
+        super()._fit()
+        self._seen = self._data.X.copy()
+
+
+@planted("check_no_mark_is_left")
+class KeepsAMean(Retrain):
+    def _fit(self):
+        super()._fit()
+        self._centre = self._data.X.mean(axis=0)
+
+
+@planted("check_no_mark_is_left", inner=DecisionTreeClassifier)
+class KeepsAView(Retrain):
+    def _fit(self):
+        super()._fit()
+        self._first = self._data.X[1:2].view()
+
+
+@planted("check_forgotten_rows_have_no_influence")
+class CountsWhatItSaw(Retrain):
+    def _fit(self):
+        super()._fit()
+        self._positive = int((self._data.X > 0).sum())
+
+
+# ------------------------------------------------------------------ shards and cost
+
+
+@planted("check_isolation")
+class ScalesAcrossShards(SISAClassifier):
+    def _fresh_jobs(self):
+        scale = self._data.X.std(axis=0)
+        for shard, start, block, positions in super()._fresh_jobs():
+            yield shard, start, Block(block.X / scale, block.y, block.weight), positions
+
+
+@planted("check_one_request_touches_one_shard")
+class RetrainsEveryShard(SISAClassifier):
+    def _unlearn(self, rows):
+        work = super()._unlearn(rows)
+        left = self._retained_without(rows)
+        shards = (left[self.allocation_.shard[left] == shard] for shard in range(self.n_shards_))
+        jobs = [(k, 0, self._data.block(positions), positions) for k, positions in enumerate(shards)]
+        self._train(jobs, len(jobs))
+        return work
+
+
+@planted("check_one_request_touches_one_shard")
+class StirsOtherShards(SISAClassifier):
+    def _unlearn(self, rows):
+        work = super()._unlearn(rows)
+        for parts in self.checkpoints_:
+            parts[-1].n_requests_ = len(self.receipts_) + 1
+        return work
+
+
+@planted("check_receipts_count_the_work")
+class FlattersItself(SISAClassifier):
+    def _samples(self, counts, start=0):
+        return super()._samples(counts, start) // 2
+
+
+@planted("check_cost_follows_the_formula", inner=GaussianNB, **SLICED)
+class RestartsFromTheBeginning(SISAClassifier):
+    def _cut_out(self, shard, gone):
+        _, block, left = super()._cut_out(shard, gone)
+        return 0, block, left
+
+
+# ------------------------------------------------------------------ law, and no exactness
+
+
+class Reseeding(Retrain):
+    """Honest: retrains with a seed of its own, so that the law agrees and the bits do not."""
+
+    exactness = "law"
+
+    def _unlearn(self, rows):
+        self.seed_ = self.seed_ + 1_000_003
+        return super()._unlearn(rows)
+
+
+@planted("check_law_equals_fit_without", inner=SGDClassifier)
+class OnlySaysSo(Reseeding):
+    def _unlearn(self, rows):
+        super()._unlearn(rows[:0])
+        return Work(0, 1)
+
+    def _read(self, group):
+        return self._data.block(self._group(group))
+
+
+class Blends(UnlearnerMixin, LogisticRegression):
+    """Approximate: goes some way from the fitted to the retrained coefficients."""
+
+    guarantee = "approximate"
+    way = 0.7
+
+    def _fit(self):
+        block = self._data.block(self._retained())
+        LogisticRegression.fit(self, block.X, block.y)
+
+    def _unlearn(self, rows):
+        block = self._data.block(self._retained_without(rows))
+        retrained = LogisticRegression().fit(block.X, block.y)
+        self.coef_ = (1 - self.way) * self.coef_ + self.way * retrained.coef_
+        self.intercept_ = (1 - self.way) * self.intercept_ + self.way * retrained.intercept_
+        return Work(len(block), len(block))
+
+
+@planted("check_unlearning_moves_towards_retraining", inner=None)
+class GoesTheWrongWay(Blends):
+    way = -0.7
+
+
+# ------------------------------------------------------------------ the tests
+
+
+def made(defect, inner, options):
+    return defect(**options) if inner is None else defect(inner(), **options)
+
+
+def check_named(estimator, name):
+    return next(check for _, check in unlearner_checks(estimator) if check.__name__ == name)
+
+
+@pytest.mark.parametrize(("check", "defect", "inner", "options"), DEFECTS)
+def test_the_check_fails_on_the_defect(check, defect, inner, options):
+    model = made(defect, inner, options)
+    with pytest.raises(AssertionError):
+        check_named(model, check)(model)
+
+
+@pytest.mark.parametrize(("check", "defect", "inner", "options"), DEFECTS)
+def test_the_check_passes_without_the_defect(check, defect, inner, options, request):
+    if check == "check_interrupted_unlearn_is_all_or_nothing":
+        reason = "the training data is let go of after the model has changed"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    honest = next(base for base in defect.__mro__[1:] if base in (Retrain, SISAClassifier, Reseeding, Blends))
+    model = made(honest, inner, options)
+    check_named(model, check)(model)
+
+
+def test_process_restart_fails_on_a_model_that_depends_on_its_process():
+    class SeedsByProcess(Retrain):  # local, so that its code travels with it
+        def _trained(self, block):
+            self.seed_ = os.getpid()
+            return super()._trained(block)
+
+    model = SeedsByProcess(SGDClassifier())
+    with pytest.raises(AssertionError, match="in another process"):
+        check_named(model, "check_process_restart")(model)
+
+
+def test_every_check_has_a_defect_planted():
+    elsewhere = {"check_process_restart"}
+    every = {check.__name__ for checks in CHECKS.values() for check in checks}
+    assert every == {case.values[0] for case in DEFECTS} | elsewhere

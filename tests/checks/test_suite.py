@@ -1,0 +1,261 @@
+"""The suite passes on honest unlearners, ours and others, and reports as scikit-learn's does."""
+
+import subprocess
+import sys
+import warnings
+from unittest import SkipTest
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.exceptions import EstimatorCheckFailedWarning
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mlunlearn import Receipt, Retrain, SISAClassifier, SISARegressor
+from mlunlearn.checks import check_unlearner, parametrize_with_unlearner_checks, unlearner_checks
+from mlunlearn.checks.data import make_problem
+from mlunlearn.checks.suite import CHECKS
+from mlunlearn.receipts import Work
+from mlunlearn.requests import resolve_positions
+
+
+class NearestMean(ClassifierMixin, BaseEstimator):
+    """An unlearner by somebody else, who knows the public contract alone; it refits, or only forgets in law or not."""
+
+    guarantee = "exact"
+    exactness = "bits"
+
+    def fit(self, X, y, *, exclude=None):
+        X, y = validate_data(self, X, y)
+        self._fit(X, y, np.isin(np.arange(len(X)), np.arange(len(X))[[] if exclude is None else exclude]))
+        self.receipts_ = []
+        return self
+
+    def _fit(self, X, y, forgotten):
+        X, y, rows = X[~forgotten[: len(X)]], y[~forgotten[: len(X)]], np.flatnonzero(~forgotten)
+        classes = np.unique(y)
+        self.means_ = np.stack([X[y == label].mean(axis=0) for label in classes])
+        self.classes_, self.forgotten_, self._kept = classes, forgotten, (X, y, rows)
+
+    def unlearn(self, forget_idx):
+        check_is_fitted(self)
+        asked = resolve_positions(forget_idx, len(self.forgotten_))
+        rows, already = asked[~self.forgotten_[asked]], asked[self.forgotten_[asked]]
+        X, y, held = self._kept
+        if len(rows) == len(held):
+            raise ValueError("no row would be left")
+        keep = ~np.isin(held, rows)
+        forgotten = self.forgotten_.copy()
+        forgotten[rows] = True
+        receipt = self._receipt(rows, already, int(keep.sum()))
+        means = np.stack([X[keep & (y == label)].mean(axis=0) for label in self.classes_])
+        state = {"means_": means, "forgotten_": forgotten, "_kept": (X[keep], y[keep], held[keep])}
+        vars(self).update({**state, "receipts_": [*self.receipts_, receipt]})
+        return self
+
+    def _receipt(self, rows, already, n_retained):
+        work = Work(n_retained, n_retained)
+        return Receipt("NearestMean", self.guarantee, rows, already, (), n_retained, 0.0, work, None)
+
+    def predict(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False)
+        return self.classes_[np.argmin(((X[:, None] - self.means_) ** 2).sum(axis=2), axis=1)]
+
+
+class InfluenceFree(NearestMean):
+    exactness = "influence"
+
+
+class ForgetsNothing(NearestMean):
+    def unlearn(self, forget_idx):
+        means = getattr(self, "means_", None)
+        super().unlearn(forget_idx)
+        self.means_ = means
+        return self
+
+
+class OfSixteen(NearestMean):
+    def fit(self, X, y, *, exclude=None):
+        if np.shape(X)[1] != 16:
+            raise ValueError("takes sixteen features")
+        return super().fit(X, y, exclude=exclude)
+
+
+BASE = "the training data is let go of after the model has changed, so an interrupt between the two leaves it behind"
+
+
+def expected(estimator):
+    return {} if isinstance(estimator, NearestMean) else {"check_interrupted_unlearn_is_all_or_nothing": BASE}
+
+
+@parametrize_with_unlearner_checks(
+    [
+        Retrain(LogisticRegression()),
+        Retrain(Ridge()),
+        SISAClassifier(LogisticRegression()),
+        SISARegressor(Ridge()),
+        SISAClassifier(SGDClassifier(max_iter=5), n_shards=2, n_slices=3, epochs=4),
+        SISAClassifier(GaussianNB(), n_slices=4, aggregation="mean", weighting="size"),
+        SISAClassifier(DecisionTreeClassifier(), n_shards=3),
+        SISAClassifier(make_pipeline(StandardScaler(), LogisticRegression()), n_shards=2),
+        NearestMean(),
+        InfluenceFree(),
+    ],
+    expected_failed_checks=expected,
+)
+def test_honest_unlearners(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_unlearner_checks(
+    [
+        Retrain(RandomForestClassifier(n_estimators=10)),
+        SISARegressor(SGDRegressor(), n_shards=3, n_slices=4),
+        SISAClassifier(KNeighborsClassifier(), n_shards=3),
+        SISAClassifier(MultinomialNB(), n_shards=3, n_slices=4),
+        SISAClassifier(MLPClassifier((8,), solver="adam"), n_shards=2, n_slices=3, epochs=6),
+        SISAClassifier(HistGradientBoostingClassifier(max_iter=10), n_shards=3),
+        SISAClassifier(
+            HistGradientBoostingClassifier(max_iter=12, warm_start=True, early_stopping=False), n_shards=2, n_slices=3
+        ),
+        SISAClassifier(RandomForestClassifier(n_estimators=12, warm_start=True), n_shards=2, n_slices=3),
+    ],
+    expected_failed_checks=expected,
+)
+def test_honest_unlearners_of_larger_models(estimator, check):
+    check(estimator)
+
+
+def test_a_promise_chooses_the_checks():
+    def names(model):
+        return {check.__name__ for _, check in unlearner_checks(model)}
+
+    assert "check_unlearn_equals_fit_without" in names(NearestMean())
+    assert names(InfluenceFree()) < names(NearestMean())
+    assert names(InfluenceFree()) >= {check.__name__ for check in CHECKS["influence"]}
+    assert "check_law_equals_fit_without" in {check.__name__ for check in CHECKS["law"]}
+    assert "check_unlearning_moves_towards_retraining" in {check.__name__ for check in CHECKS[None]}
+
+
+def test_an_unknown_promise_fails_on_the_promise():
+    class Vague(NearestMean):
+        exactness = "mostly"
+
+    with pytest.raises(AssertionError, match="exactness is 'mostly'"):
+        check_unlearner(Vague())
+
+
+def test_the_first_failure_raises():
+    with pytest.raises(AssertionError, match="differs from fit"):
+        check_unlearner(ForgetsNothing())
+
+
+def test_results_tell_everything():
+    results = check_unlearner(ForgetsNothing(), on_fail=None, expected_failed_checks={"check_no_mark_is_left": "known"})
+    by_name = {result["check_name"]: result for result in results}
+    assert by_name["check_promise"]["status"] == "passed"
+    assert by_name["check_isolation"]["status"] == "skipped"
+    assert "allocation_" in str(by_name["check_isolation"]["exception"])
+    assert by_name["check_unlearn_equals_fit_without"]["status"] == "failed"
+    assert isinstance(by_name["check_unlearn_equals_fit_without"]["exception"], AssertionError)
+    assert by_name["check_no_mark_is_left"]["status"] == "xfail"
+    assert by_name["check_no_mark_is_left"]["expected_to_fail_reason"] == "known"
+    failed = {name for name, result in by_name.items() if result["status"] == "failed"}
+    assert failed == {
+        "check_unlearn_equals_fit_without",
+        "check_remainder_rows",
+        "check_forgotten_rows_have_no_influence",
+    }
+
+
+def test_failures_can_warn():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_unlearner(ForgetsNothing(), on_fail="warn")
+    failed = {each.message.check_name for each in caught if each.category is EstimatorCheckFailedWarning}
+    assert "check_unlearn_equals_fit_without" in failed
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(TypeError, match=r"instance, such as NearestMean\(\.\.\.\)"):
+        check_unlearner(NearestMean)
+    with pytest.raises(ValueError, match="on_fail"):
+        check_unlearner(NearestMean(), on_fail="ignore")
+
+
+def test_data_of_ones_own_is_used():
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    X = rng.normal(size=(40, 16)) + y[:, None]
+    results = check_unlearner(OfSixteen(), data=(X, y))
+    assert {result["status"] for result in results} == {"passed", "skipped"}
+    assert results[0]["check_name"] == "check_promise"
+
+
+def test_problems_follow_the_tags():
+    regression = make_problem(SISARegressor(Ridge(), n_shards=30))
+    assert len(regression) == 181
+    assert regression.y.dtype == float
+    counts = make_problem(SISAClassifier(MultinomialNB()))
+    assert (counts.X >= 0).all()
+    assert len(np.unique(counts.y)) == 3
+
+    class Texts(RegressorMixin, BaseEstimator):
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.input_tags.two_d_array = False
+            return tags
+
+    with pytest.raises(SkipTest, match=r"pass data=\(X, y\)"):
+        make_problem(Texts())
+
+
+def test_rows_are_spared_so_that_classes_survive():
+    problem = make_problem(Retrain(LogisticRegression()))
+    spared = problem.spare(np.arange(len(problem)))
+    left = np.delete(problem.y, spared)
+    assert np.array_equal(np.unique(left, return_counts=True)[1], [2, 2, 2])
+    assert len(problem.draw(8, seed=0)) == 8
+
+
+def test_names_of_tests_can_be_read():
+    mark = parametrize_with_unlearner_checks(
+        [SISAClassifier(LogisticRegression(), n_shards=3)], expected_failed_checks=lambda est: {"check_seeds": "known"}
+    ).mark
+    cases = {case.values[1].__name__: case for case in mark.args[1]}
+    estimator, check = cases["check_seeds"].values
+    assert mark.kwargs["ids"](estimator) == "SISAClassifier(estimator=LogisticRegression(),n_shards=3)"
+    assert mark.kwargs["ids"](check) == "check_seeds"
+    assert [m.name for m in cases["check_seeds"].marks] == ["xfail"]
+    assert not cases["check_receipts"].marks
+
+
+def test_importing_the_checks_imports_neither_torch_nor_pytest():
+    code = "import sys, mlunlearn.checks; sys.exit(any(name in sys.modules for name in ('torch', 'pytest')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_torch_nets_pass():
+    pytest.importorskip("skorch")
+    from skorch import NeuralNetRegressor
+
+    from mlunlearn._testing import small_net
+
+    for model in (
+        Retrain(small_net(max_epochs=4)),
+        SISAClassifier(small_net(max_epochs=4), n_shards=2, n_slices=3),
+        SISARegressor(small_net(NeuralNetRegressor, max_epochs=4), n_shards=2, n_slices=2),
+    ):
+        check_unlearner(model, expected_failed_checks=expected(model))
