@@ -25,9 +25,10 @@ from torch import nn
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
-from mlunlearn.nets import TorchRegressor, seeded
+from mlunlearn.nets import TorchRegressor
 from mlunlearn.receipts import Work
 from mlunlearn.seeds import derive_seeds
+from mlunlearn.torch_seeds import seeded
 
 START, EDIT = 1, 2  # what derived seeds are for
 

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
-from mlunlearn.nets import TorchRegressor, seeded
+from mlunlearn.nets import TorchRegressor
+from mlunlearn.torch_seeds import seeded
 
 
 def adopt(trained: Any, y: np.ndarray) -> StandardizedRegressor:

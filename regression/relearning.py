@@ -14,7 +14,7 @@ from mlunlearn.regression.frozen import adopt
 from mlunlearn.regression.losses import agreeing, first_output
 from mlunlearn.regression.standardized import StandardizedRegressor, aligned
 
-from mlunlearn.nets import seeded
+from mlunlearn.torch_seeds import seeded
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from mlunlearn.regression.frozen import Reset, reset_parameters
 from sklearn.frozen import FrozenEstimator
 from torch import nn
 
-from mlunlearn.nets import TorchRegressor, seeded
+from mlunlearn.nets import TorchRegressor
+from mlunlearn.torch_seeds import seeded
 
 ACTIVATIONS = hnp.arrays(
     np.float32, hnp.array_shapes(min_dims=4, max_dims=4, max_side=4), elements=st.floats(0.125, 4, width=32)

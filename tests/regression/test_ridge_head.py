@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from torch import nn
 
-from mlunlearn.nets import seeded
+from mlunlearn.torch_seeds import seeded
 
 N = 3000
 

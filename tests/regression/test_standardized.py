@@ -9,7 +9,7 @@ from mlunlearn.regression import QuantileLoss, StandardizedRegressor
 from mlunlearn.regression.standardized import moments, rescale_output
 from torch import nn
 
-from mlunlearn.nets import seeded
+from mlunlearn.torch_seeds import seeded
 
 
 @settings(deadline=None)

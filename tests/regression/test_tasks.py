@@ -27,7 +27,7 @@ from mlunlearn.regression.faces import MUFAC_FOLDER
 from PIL import Image
 from sklearn.frozen import FrozenEstimator
 
-from mlunlearn.nets import seeded
+from mlunlearn.torch_seeds import seeded
 
 real_data = pytest.mark.skipif("MLUNLEARN_DATA" not in os.environ, reason="set MLUNLEARN_DATA to run on real data")
 
