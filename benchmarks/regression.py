@@ -1,6 +1,6 @@
 """Regression unlearning on real data: bands and random removal, each method against two retrained models.
 
-    MLUNLEARN_DATA=... python benchmarks/regression.py diabetes sts etth1 mufac --seeds 3
+    MLUNLEARN_DATA=... python -m benchmarks.regression diabetes sts etth1 mufac --seeds 3
 
 Writes one JSON file a task to benchmarks/results/: every figure of every seed and scenario, with settings, versions
 and the name of the machine. `diabetes` needs no data root.
@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import sklearn
-import skorch
 import torch
 from mlunlearn.regression import (
     Band,
@@ -43,10 +39,9 @@ from mlunlearn.regression import (
     sts_benchmark,
 )
 from sklearn.frozen import FrozenEstimator
+from skorch.callbacks import LRScheduler
 
-import mlunlearn
-
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.common import write_results
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,8 @@ def diabetes() -> Setting:
 
 def sts() -> Setting:
     task = sts_benchmark(n_buckets=4096)
-    task.net.set_params(module__n_dimensions=64, max_epochs=15, batch_size=128, lr=1e-3)
+    task.net.set_params(module__n_dimensions=64, max_epochs=15, batch_size=128, lr=2e-3)
+    annealed(task.net)
     return Setting(task, 128, "all pairs; no GloVe file: hashed words (4,096), learned embedding of 64, 15 epochs")
 
 
@@ -79,15 +75,22 @@ def etth1() -> Setting:
         cutter = Windows(n_past=96, horizon=24, stride=12)
         X, y = cutter.cut(part, cutter.starts(part))
         parts += [X.astype(np.float32), y]
-    net = load_forecaster(max_epochs=30, n_hidden=32)
+    net = annealed(load_forecaster(max_epochs=30, n_hidden=32).set_params(lr=3e-3))
     task = RegressionTask("ETTh1", *parts, net, "standard deviations")
     return Setting(task, 64, "oil temperature, 96 hours to 24, a window every 12 hours; band by the mean of the target")
 
 
 def mufac() -> Setting:
     task = mufac_ages(size=16, limit=2000)
-    task.net.set_params(module__width=0.125, module__padding=2, max_epochs=30, batch_size=64)
+    task.net.set_params(module__width=0.125, module__padding=2, max_epochs=30, batch_size=64, lr=3e-3)
+    annealed(task.net)
     return Setting(task, 64, "2,000 of 10,025 images at 16x16; AllCNN of an eighth of the width, 30 epochs")
+
+
+def annealed(net: Any) -> Any:
+    """Let the learning rate fall along half a cosine: short trainings that end in noise have no noise floor to tell."""
+    schedule = LRScheduler(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=net.max_epochs)
+    return net.set_params(callbacks=[("schedule", schedule)])
 
 
 TASKS: dict[str, Callable[[], Setting]] = {"diabetes": diabetes, "sts": sts, "etth1": etth1, "mufac": mufac}
@@ -183,40 +186,28 @@ def anamnesis(
     return [anamnesis_index(steps[name], steps["retrained"]) if name in steps else np.nan for name in names]
 
 
-def run(name: str, seeds: int, only: list[str] | None = None) -> dict[str, Any]:
+def run(name: str, seeds: int) -> None:
+    """Measure every scenario, and write what there is after each seed."""
     setting = TASKS[name]()
-    tables = []
+    task, tables = setting.task, []
     for seed in range(seeds):
-        original, seconds = timed(
-            lambda s=seed: StandardizedRegressor(setting.task.net, random_state=s).fit(setting.task.X, setting.task.y)
-        )
-        for scenario, (forget, test_forget) in scenarios(setting.task).items():
-            if only and scenario not in only:
-                continue
+        original, seconds = timed(lambda s=seed: StandardizedRegressor(task.net, random_state=s).fit(task.X, task.y))
+        for scenario, (forget, test_forget) in scenarios(task).items():
             table = run_scenario(setting, original, forget, test_forget, seed)
             table.loc["original", "seconds"] = seconds
             tables.append(table.assign(scenario=scenario).rename_axis("model").reset_index())
             print(name, seed, scenario, flush=True)
-            print(tables[-1].drop(columns=["scenario", "seed"]).round(3).to_string(index=False), flush=True)
-    rows = pd.concat(tables)
-    return {
-        "task": setting.task.name,
-        "note": setting.note,
-        "unit": setting.task.unit,
-        "error": "mean absolute",
-        "seeds": list(range(seeds)),
-        "hardware": hardware(),
-        "versions": {
-            "mlunlearn": mlunlearn.__version__,
-            "torch": torch.__version__,
-            "skorch": skorch.__version__,
-            "scikit-learn": sklearn.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-        "summary": summary(rows),
-        "rows": json.loads(rows.to_json(orient="records", double_precision=6)),
-    }
+        rows = pd.concat(tables)
+        results = {
+            "task": task.name,
+            "note": setting.note,
+            "unit": task.unit,
+            "error": "mean absolute",
+            "seeds": seed + 1,
+            "summary": summary(rows),
+            "rows": json.loads(rows.to_json(orient="records", double_precision=6)),
+        }
+        write_results(f"regression_{name}", results)
 
 
 def summary(rows: pd.DataFrame) -> dict[str, Any]:
@@ -239,25 +230,14 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
     return found
 
 
-def hardware() -> dict[str, Any]:
-    cpu = [
-        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return {"cpu": cpu[0] if cpu else platform.processor(), "threads": 1, "machine": platform.machine()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="+", choices=sorted(TASKS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--scenarios", nargs="*")
-    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name in options.tasks:
-        result = run(name, options.seeds, options.scenarios)
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / f"regression_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        run(name, options.seeds)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class BlindspotRegressor(EditedRegressor):
         Learning rate of Adam for the blindspot models.
     lr : float, default=0.005
         Learning rate of Adam for the network.
-    forget_weight : float, default=5
+    forget_weight : float, default=3
         Factor on everything about the rows to forget. Published is 1, with which few steps leave the network
         halfway between the original and the blindspot model.
     decay : bool, default=True
@@ -111,7 +111,7 @@ class BlindspotRegressor(EditedRegressor):
         n_steps: int | None = None,
         blind_lr: float = 1e-2,
         lr: float = 5e-3,
-        forget_weight: float = 5.0,
+        forget_weight: float = 3.0,
         decay: bool = True,
         attention_weight: float = 50.0,
         attention: MapKind = "unit",
