@@ -192,9 +192,9 @@ def _accuracies(X: np.ndarray, y: np.ndarray, n_shards: int, aggregation: str) -
         yield model.fit(X_fit, y_fit).score(X_test, y_test)
 
 
-PUBLISHED = {
-    "Purchase": {"n": 249_215, "d": 600, "requests": 8, "paper": 4.63},
-    "SVHN": {"n": 604_833, "d": 3072, "requests": 18, "paper": 2.45},
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "Purchase": {"n": 249_215, "d": 600, "requests": 8, "epochs": 20, "paper": 4.63, "seeds": 3},
+    "SVHN, on disk": {"n": 604_833, "d": 3072, "requests": 18, "epochs": 4, "paper": 2.45, "seeds": 2},
 }
 
 
@@ -202,33 +202,33 @@ def published() -> dict[str, Any]:
     """Speed-ups at the shapes and settings of the paper: 20 shards, 50 slices, batches of 8 and 18 requests."""
     return {
         "setting": "20 shards, 50 slices, SGDClassifier on generated float32 data, n_jobs=1; the paper trained other "
-        "models, so only ratios compare",
+        "models, so only ratios compare. The first batch after a fit also copies data that is held in memory.",
         "rows": [_published_row(name, **shape) for name, shape in PUBLISHED.items()],
     }
 
 
-def _published_row(name: str, n: int, d: int, requests: int, paper: float) -> dict[str, Any]:
+def _published_row(name: str, n: int, d: int, requests: int, epochs: int, paper: float, seeds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        X, y = _on_disk(Path(folder), n, d)
-        epochs = 20 if d < 1000 else 4
-        whole, parts, shares = [], [], []
-        for seed in range(3):
-            model = SISAClassifier(SGDClassifier(), n_shards=20, n_slices=50, epochs=epochs, random_state=seed).fit(
-                X, y
-            )
+        X, y = _on_disk(Path(folder), n, d) if "disk" in name else table(n, d, dtype=np.float32)
+        found: dict[str, list[float]] = {"first": [], "later": [], "over_shards": [], "saved": []}
+        for seed in range(seeds):
+            model = SISAClassifier(SGDClassifier(), n_shards=20, n_slices=50, epochs=epochs, random_state=seed)
             fit = seconds(lambda model=model: model.fit(X, y))
             retrain = seconds(lambda seed=seed: _one_model(X, y, epochs, seed))
-            rows = np.random.default_rng(seed).permutation(n)[:requests]
-            unlearn = seconds(lambda model=model, rows=rows: model.unlearn(rows))
-            whole.append(retrain / unlearn)
-            parts.append(fit / unlearn)
-            shares.append(model.receipts_[-1].retrained_share)
+            batches = np.random.default_rng(seed).permutation(n)[: 5 * requests].reshape(5, requests)
+            times = [seconds(lambda model=model, rows=rows: model.unlearn(rows)) for rows in batches]
+            found["first"].append(retrain / times[0])
+            found["later"].append(retrain / np.mean(times[1:]))
+            found["over_shards"].append(fit / np.mean(times[1:]))
+            found["saved"].append(1 / np.mean([receipt.retrained_share for receipt in model.receipts_[1:]]))
+            del model
         return {
-            "data": f"{name}-shaped, {n:,} x {d}, {epochs} epochs",
-            "requests": requests,
-            "speedup_over_retraining_one_model": spread(whole),
-            "speedup_over_fitting_all_shards": spread(parts),
-            "samples_saved": spread(1 / np.array(shares)),
+            "data": f"{name}: {n:,} x {d}, {epochs} epochs",
+            "requests_in_a_batch": requests,
+            "speedup_over_retraining_one_model": spread(found["later"]),
+            "speedup_of_the_first_batch": spread(found["first"]),
+            "speedup_over_fitting_all_shards": spread(found["over_shards"]),
+            "samples_saved": spread(found["saved"]),
             "samples_saved_in_theory": round(1 / theory(20, 50, requests), 3),
             "paper": paper,
         }

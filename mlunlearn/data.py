@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import zlib
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,14 @@ def checksum(values: Any, start: int = 0) -> int:
     return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data, start)
 
 
+def _is_on_disk(X: Any) -> bool:
+    while isinstance(X, np.ndarray):
+        if isinstance(X, np.memmap):
+            return True
+        X = X.base
+    return isinstance(X, mmap)
+
+
 @dataclass(frozen=True)
 class Block:
     """Rows taken out of the training data, ready to train on.
@@ -127,16 +136,20 @@ class TrainingData:
     -----
     The first removal copies the retained rows once, and lets go of the caller's arrays, which still hold the forgotten
     ones. The copy of a dense array is cut into chunks, so that later removals copy the chunks they touch and no more.
+    Arrays on disk (``numpy.memmap``) are not copied: the file is the caller's, and forgotten rows are never read again.
     """
 
     def __init__(self, X: Any, y: Any, weight: Any = None, positions: np.ndarray | None = None):
         self.y, self.weight = y, weight
         self._chunks = [X]
         self._positions = np.arange(X.shape[0]) if positions is None else positions
+        self._on_file = np.arange(X.shape[0]) if _is_on_disk(X) else None  # rows of the file that are held
 
     @property
     def X(self) -> Any:
         """All inputs that are held; those of the caller as long as nothing was forgotten."""
+        if self._on_file is not None and len(self._on_file) < len(self._chunks[0]):
+            return take_rows(self._chunks[0], self._on_file)
         return self._chunks[0] if len(self._chunks) == 1 else np.concatenate(self._chunks)
 
     def block(self, positions: np.ndarray) -> Block:
@@ -166,13 +179,18 @@ class TrainingData:
         keep = np.ones(len(self._positions), dtype=bool)
         keep[np.searchsorted(self._positions, positions)] = False
         left = copy.copy(self)
-        left._chunks = self._kept(keep)
+        if self._on_file is None:
+            left._chunks = self._kept(keep)
+        else:
+            left._on_file = self._on_file[keep]
         left._positions, left.y, left.weight = (
             take_rows(values, keep) for values in (self._positions, self.y, self.weight)
         )
         return left
 
     def _take(self, rows: np.ndarray) -> Any:
+        if self._on_file is not None:
+            return take_rows(self._chunks[0], self._on_file[rows])
         if len(self._chunks) == 1:
             return take_rows(self._chunks[0], rows)
         ends = self._ends()

@@ -15,6 +15,9 @@ from sklearn.exceptions import EstimatorCheckFailedWarning
 from mlunlearn.checks import contract, exactness, failures, hygiene, influence, law, sharded
 from mlunlearn.checks.harness import Check
 
+UNSTABLE = re.compile(r"\s|\{[^{}]*\}|at 0x[0-9a-f]+")  # differs between processes, which spread tests by name
+LONG_NAME = 120
+
 CONTRACT: tuple[Check, ...] = (
     contract.check_promise,
     contract.check_bad_requests_change_nothing,
@@ -146,9 +149,9 @@ def check_unlearner(
     >>> from sklearn.linear_model import LogisticRegression
     >>> from mlunlearn import Retrain
     >>> from mlunlearn.checks import check_unlearner
-    >>> results = check_unlearner(Retrain(LogisticRegression()), on_fail=None)
-    >>> results[0]["check_name"], results[0]["status"]
-    ('check_promise', 'passed')
+    >>> results = check_unlearner(Retrain(LogisticRegression()))
+    >>> {result["status"] for result in results} <= {"passed", "skipped"}
+    True
     """
     if on_fail not in ("raise", "warn", None):
         raise ValueError(f"on_fail must be 'raise', 'warn' or None, got {on_fail!r}.")
@@ -234,5 +237,6 @@ def parametrize_with_unlearner_checks(
 def _name(argument: Any) -> str:
     if hasattr(argument, "get_params"):
         with config_context(print_changed_only=True):
-            return re.sub(r"\s", "", str(argument))
+            name = UNSTABLE.sub("", str(argument))
+        return name if len(name) < LONG_NAME else f"{name[: LONG_NAME - 4]}...)"
     return argument.__name__

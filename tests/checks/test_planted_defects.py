@@ -439,10 +439,7 @@ def test_the_check_fails_on_the_defect(check, defect, inner, options):
 
 
 @pytest.mark.parametrize(("check", "defect", "inner", "options"), DEFECTS)
-def test_the_check_passes_without_the_defect(check, defect, inner, options, request):
-    if check == "check_interrupted_unlearn_is_all_or_nothing":
-        reason = "the training data is let go of after the model has changed"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def test_the_check_passes_without_the_defect(check, defect, inner, options):
     honest = next(base for base in defect.__mro__[1:] if base in (Retrain, SISAClassifier, Reseeding, Blends))
     model = made(honest, inner, options)
     check_named(model, check)(model)

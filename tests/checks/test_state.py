@@ -84,7 +84,6 @@ def rows():
         (len, abs),
         (int, float),
     ],
-    ids=repr,
     ids=lambda value: type(value).__name__,
 )
 def test_a_difference_is_seen_and_equality_too(one, other):
