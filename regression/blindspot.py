@@ -170,6 +170,10 @@ class BlindspotRegressor(EditedRegressor):
         )
 
     def _fit(self) -> None:
+        if self.n_blind < 1:
+            raise ValueError(f"n_blind must be at least 1, got {self.n_blind!r}: there is nothing else to imitate.")
+        if self.attention not in ("unit", "official"):
+            raise ValueError(f"attention must be 'unit' or 'official', got {self.attention!r}.")
         super()._fit()
         self.blindspots_: list[StandardizedRegressor] = []
 

@@ -48,7 +48,8 @@ class NegativeGradientRegressor(EditedRegressor):
     Guarantee: approximate. Needs all rows with labels, those to forget included. Cost: up to one pass. Plain ascent
     diverges in regression, where the loss has no upper bound; the cap, the weight and the clipped gradient are ours.
     It makes the model wrong on the forgotten rows rather than like one that never saw them: in a random deletion,
-    where the retrained model is right about them, it moves away from it.
+    where the retrained model is right about them, it moves away from it. For a band around the mean the cap is soon
+    reached, and next to nothing happens.
 
     References
     ----------

@@ -39,6 +39,8 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
         Of a module, the submodule whose output is the feature; None takes the module's own output.
     alpha : float, default=1.0
         Ridge penalty, positive; the intercept is not penalised.
+    random_state : int, RandomState instance or None, default=None
+        Key of the hashes that stand for ids; nothing else is drawn.
 
     Attributes
     ----------
@@ -71,10 +73,13 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
     guarantee = "exact"
     exactness = "bits"
 
-    def __init__(self, estimator: Any = None, *, layer: str | None = None, alpha: float = 1.0):
+    def __init__(
+        self, estimator: Any = None, *, layer: str | None = None, alpha: float = 1.0, random_state: Any = None
+    ):
         self.estimator = estimator
         self.layer = layer
         self.alpha = alpha
+        self.random_state = random_state
 
     def _fit(self) -> None:
         if not self.alpha > 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.exceptions import ForgetRequestError, UnknownIdError
-from mlunlearn.receipts import Receipt
+from mlunlearn.receipts import Receipt, Work
 
 
 class SeriesForgetter(BaseEstimator):
@@ -128,6 +128,7 @@ class SeriesForgetter(BaseEstimator):
         A call that fails or is interrupted leaves the model as it was.
         """
         check_is_fitted(self)
+        started = perf_counter()
         if customers is None and start is None and end is None:
             raise ForgetRequestError("unlearn needs customers, start or end: nothing was asked to be forgotten.")
         try:
@@ -140,23 +141,36 @@ class SeriesForgetter(BaseEstimator):
         scales = customer_scales(left)
         # A customer without hours left keeps a scale of its own while it is being forgotten, and none afterwards.
         passing = pd.concat([scales, self.scales_.drop(index=scales.index, errors="ignore")])
-        unlearner = self._forgotten(_scaled(self._series, passing), _among(self.starts_, kept))
+        keep = _among(self.starts_, kept)
+        unlearner, work = self._forgotten(_scaled(self._series, passing), keep)
+        receipt = Receipt(
+            method=f"{type(self).__name__}({type(unlearner).__name__})",
+            guarantee=unlearner.guarantee,
+            rows=np.flatnonzero(~keep),
+            already=np.array([], dtype=int),
+            classes=(),
+            n_retained=len(kept),
+            seconds=perf_counter() - started,
+            work=work,
+            seed=unlearner.seed_,
+        )
         self._series, self.scales_, self.starts_, self.unlearner_ = left, scales, kept, unlearner
-        self.receipts_ = [*self.receipts_, *unlearner.receipts_[-1:]]
+        self.receipts_ = [*self.receipts_, receipt]
         return self
 
-    def _forgotten(self, series: pd.DataFrame, keep: np.ndarray) -> Any:
+    def _forgotten(self, series: pd.DataFrame, keep: np.ndarray) -> tuple[Any, Work]:
         """Have the unlearner forget the windows that are not kept, in the new scales."""
         X, y = self._cutter.cut(series, self.starts_)
+        n_kept = int(keep.sum())
         if self.unlearner_.guarantee == "exact":
-            unlearner = clone(self.unlearner).fit(X[keep], y[keep])
-            return unlearner
+            return clone(self.unlearner).fit(X[keep], y[keep]), Work(samples=n_kept, full=n_kept)
         trained = FrozenEstimator(self.unlearner_.estimator_)
-        unlearner = copy.copy(clone(self.unlearner)).set_params(estimator=trained).fit(X, y)
+        unlearner = clone(self.unlearner).set_params(estimator=trained).fit(X, y)
+        work = Work(samples=0, full=n_kept)
         if not keep.all():
-            unlearner.unlearn(~keep)
+            work = unlearner.unlearn(~keep).receipts_[-1].work
         unlearner.estimator = self.unlearner.estimator
-        return unlearner
+        return unlearner, work
 
     def predict(self, past: pd.DataFrame) -> pd.DataFrame:
         """Forecast the hours that follow.

@@ -226,3 +226,11 @@ def test_published_settings():
     model = BlindspotRegressor.published(nn.Linear(2, 1), n_retained=9_000, n_samples=12_200)
     assert (model.blind_steps, model.n_steps, model.n_blind, model.attention) == (72, 48, 1, "official")
     assert (model.blind_lr, model.lr, model.attention_weight, model.decay) == (1e-2, 1e-3, 50.0, False)
+    assert model.forget_weight == 1.0
+
+
+@pytest.mark.parametrize("wrong", [{"n_blind": 0}, {"attention": "both"}, {"layers": ["nowhere"]}])
+def test_settings_that_make_no_sense_are_refused(wrong, diabetes, mlp):
+    X, y = diabetes
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        BlindspotRegressor(mlp, random_state=0, **wrong).fit(X, y).unlearn([0])
