@@ -1,0 +1,235 @@
+"""What the gradient methods share: a trained network, the rows to keep and to forget, and one hook that edits."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mlunlearn.regression.frozen import Reset, adopt
+from mlunlearn.regression.losses import agreeing, first_output
+from mlunlearn.regression.standardized import (
+    StandardizedRegressor,
+    aligned,
+    moments,
+    rescale_output,
+)
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from mlunlearn.base import UnlearnerMixin
+from mlunlearn.data import Block
+from mlunlearn.nets import TorchRegressor
+from mlunlearn.receipts import Work
+from mlunlearn.seeds import derive_seeds
+from mlunlearn.torch_seeds import seeded
+
+START, EDIT = 1, 2  # what derived seeds are for
+
+
+@dataclass
+class Edit:
+    """Everything a method needs to edit a network, targets in standard deviations of the retained ones.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network at its trained weights, to be changed in place.
+    X : torch.Tensor of shape (n, ...)
+        Inputs of all rows that are still held, those to forget included.
+    y : torch.Tensor of shape (n, n_outputs)
+        Their targets, standardised.
+    forget : torch.Tensor of bool, shape (n,)
+        Rows to forget.
+    output : callable
+        Turns what the network returns into standardised targets.
+    criterion : callable
+        The loss of a prediction against a target.
+    fresh : callable
+        From a seed to an untrained network of the same architecture, whose output is standardised already.
+    retained_mean, retained_scale : ndarray of shape () or (n_outputs,)
+        Moments of the retained targets, in their own units.
+    label_mean, label_scale : torch.Tensor of shape (n_outputs,)
+        Moments of the targets of all rows, those to forget included, in standardised units.
+    seed : int
+        Of this request.
+    """
+
+    module: nn.Module
+    X: torch.Tensor
+    y: torch.Tensor
+    forget: torch.Tensor
+    output: Callable[[torch.Tensor], torch.Tensor]
+    criterion: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    fresh: Callable[[int], nn.Module]
+    retained_mean: np.ndarray
+    retained_scale: np.ndarray
+    label_mean: torch.Tensor
+    label_scale: torch.Tensor
+    seed: int
+
+    @property
+    def retained(self) -> torch.Tensor:
+        """Row numbers of the rows to keep."""
+        return torch.nonzero(~self.forget).flatten()
+
+    @property
+    def forgotten(self) -> torch.Tensor:
+        """Row numbers of the rows to forget."""
+        return torch.nonzero(self.forget).flatten()
+
+    def inputs(self, rows: torch.Tensor) -> torch.Tensor:
+        """Inputs of a batch, where the network is."""
+        return self.X[rows].to(_device(self.module))
+
+    def predict(self, rows: torch.Tensor) -> torch.Tensor:
+        """Run the network on a batch, in the mode it is in."""
+        return self.output(first_output(self.module(self.inputs(rows))))
+
+    def loss(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Criterion between tensors whose shapes agree."""
+        return self.criterion(*agreeing(prediction, target.to(prediction.device)))
+
+
+class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
+    """Base of methods that edit the weights of a trained network; a method implements `_edit`."""
+
+    guarantee = "approximate"
+
+    estimator: Any
+    random_state: Any
+
+    def _fit(self) -> None:
+        block = self._data.block(self._retained())
+        self._checksums[0] = block.checksum
+        if self._data.weight is not None:
+            raise ValueError(f"{type(self).__name__} trains a torch network, which takes no sample_weight.")
+        if isinstance(self.estimator, FrozenEstimator):
+            self.estimator_ = adopt(self.estimator.estimator, np.asarray(block.y))
+        else:
+            template = clone(_as_standardized(self.estimator))
+            template.set_params(random_state=derive_seeds(self.seed_, START)[0])
+            self.estimator_ = template.fit(block.X, block.y)
+        regressor = self.estimator_.regressor_
+        knows_its_start = not getattr(self.estimator_, "adopted_", False)
+        self._fresh: Callable[[int], nn.Module] = (
+            _Rebuild(regressor) if knows_its_start else Reset(regressor.net_.module_)
+        )
+
+    def _unlearn(self, rows: np.ndarray) -> Work:
+        block = self._read(0)
+        keep = ~np.isin(self._retained(), rows, assume_unique=True)
+        model = copy.deepcopy(self.estimator_)
+        kept = block.take(keep)
+        model.refit_steps(kept.X, kept.y)
+        seed = derive_seeds(self.seed_, EDIT, len(self.receipts_))[0]
+        with seeded(seed, model.regressor_.net_.device):
+            edit = self._prepare(model, block, keep, seed)
+            samples = self._edit(edit)
+        self._edited(model, edit)
+        self.estimator_ = model
+        self._checksums = {0: kept.checksum}
+        return Work(samples=samples, full=len(kept) * model.regressor_.max_epochs)
+
+    def _edit(self, edit: Edit) -> int:
+        """Change ``edit.module`` in place and return the number of samples read."""
+        raise NotImplementedError
+
+    def _edited(self, model: StandardizedRegressor, edit: Edit) -> None:
+        """Keep what else the method made; nothing by default."""
+
+    def _prepare(self, model: StandardizedRegressor, block: Block, keep: np.ndarray, seed: int) -> Edit:
+        module = model.regressor_.net_.module_.eval()
+        X = torch.as_tensor(model.regressor_.cast(np.asarray(model.prepare(block.X))))
+        y = np.asarray(block.y, dtype=np.float64)
+        mean, scale = moments(y[keep])
+        if not getattr(model, "adopted_", False):
+            _move_scales(model, X[:8], mean, scale)
+        gain, shift = model.scale_ / scale, (model.mean_ - mean) / scale
+        all_mean, all_scale = moments(y)
+        z = (y - mean) / scale
+        return Edit(
+            module=module,
+            X=X,
+            y=torch.as_tensor(z.reshape(len(z), -1), dtype=torch.float32),
+            forget=torch.as_tensor(~keep),
+            output=_Affine(gain, shift),
+            criterion=model.regressor_.net_.criterion_,
+            fresh=self._fresh,
+            retained_mean=mean,
+            retained_scale=scale,
+            label_mean=torch.as_tensor((all_mean - mean) / scale, dtype=torch.float32).reshape(-1),
+            label_scale=torch.as_tensor(all_scale / scale, dtype=torch.float32).reshape(-1),
+            seed=seed,
+        )
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict values; of several quantiles the middle one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the units of `y`.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(self._check_input(X, reset=False))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(_as_standardized(self.estimator))
+        tags.input_tags = inner.input_tags
+        tags.target_tags.multi_output = inner.target_tags.multi_output
+        return tags
+
+
+def _as_standardized(estimator: Any) -> Any:
+    if isinstance(estimator, FrozenEstimator):
+        return _as_standardized(estimator.estimator)
+    return estimator if isinstance(estimator, StandardizedRegressor) else StandardizedRegressor(estimator)
+
+
+def _move_scales(model: StandardizedRegressor, X: torch.Tensor, mean: np.ndarray, scale: np.ndarray) -> None:
+    """Standardise by the retained targets alone: a constant of all targets would give the forgotten ones away."""
+    module = model.regressor_.net_.module_
+    rescale_output(module, X.to(_device(module)), model.scale_ / scale, (model.mean_ - mean) / scale)
+    model.mean_, model.scale_ = mean, scale
+
+
+class _Affine:
+    def __init__(self, gain: np.ndarray, shift: np.ndarray):
+        self.gain, self.shift = gain, shift
+        self.identity = bool(np.all(gain == 1) and np.all(shift == 0))
+
+    def __call__(self, output: torch.Tensor) -> torch.Tensor:
+        if self.identity:
+            return output
+        gain, shift = (
+            torch.as_tensor(aligned(np.asarray(v), output), dtype=output.dtype, device=output.device)
+            for v in (self.gain, self.shift)
+        )
+        return output * gain + shift
+
+
+class _Rebuild:
+    """Untrained networks as training would start from them."""
+
+    def __init__(self, regressor: TorchRegressor):
+        self._template = clone(regressor)
+
+    def __call__(self, seed: int) -> nn.Module:
+        return self._template.untrained_net(seed).module_
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next(iter(module.parameters())).device

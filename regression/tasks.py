@@ -1,0 +1,160 @@
+"""Regression tasks: data split into training, validation and test, with the network and the recipe of the paper."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNetRegressor
+from skorch.callbacks import LRScheduler
+from torch import nn
+
+from mlunlearn.loaders import BatchLoader
+
+ROOT_VARIABLE = "MLUNLEARN_DATA"
+
+
+@dataclass(frozen=True)
+class RegressionTask:
+    """Arrays of one task, and a network for it.
+
+    Parameters
+    ----------
+    name : str
+        Of the data.
+    X, y : ndarray
+        Training inputs and targets.
+    X_val, y_val : ndarray
+        Validation inputs and targets.
+    X_test, y_test : ndarray
+        Test inputs and targets.
+    net : skorch.NeuralNetRegressor
+        Untrained, with the recipe of the original training.
+    unit : str
+        Of the targets.
+    groups : ndarray or None, default=None
+        The person or customer of each training row.
+
+    Examples
+    --------
+    >>> from mlunlearn.regression import diabetes_progression
+    >>> task = diabetes_progression()
+    >>> task.X.shape, task.unit
+    ((309, 10), 'points')
+    """
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    X_val: np.ndarray
+    y_val: np.ndarray
+    X_test: np.ndarray
+    y_test: np.ndarray
+    net: NeuralNetRegressor
+    unit: str
+    groups: np.ndarray | None = None
+
+
+def find_data(root: str | Path | None, *names: str) -> Path:
+    """Find a file or folder under the data root.
+
+    Parameters
+    ----------
+    root : path or None
+        The root; None takes the environment variable ``MLUNLEARN_DATA``.
+    *names : str
+        Path below it, as the publisher lays it out.
+
+    Returns
+    -------
+    pathlib.Path
+        Exists.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no root, or not that file in it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from mlunlearn.regression.tasks import find_data
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     (Path(root) / "ett").mkdir()
+    ...     find_data(root, "ett").name
+    'ett'
+    """
+    given = root if root is not None else os.environ.get(ROOT_VARIABLE)
+    if given is None:
+        raise FileNotFoundError(
+            f"no data root: pass root=..., or set {ROOT_VARIABLE} to the folder with your downloads."
+        )
+    path = Path(given).joinpath(*names)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there; download the data and lay it out as its publisher does.")
+    return path
+
+
+def recipe(
+    module: type[nn.Module] | nn.Module,
+    *,
+    criterion: type[nn.Module] = nn.L1Loss,
+    lr: float = 1e-2,
+    batch_size: int = 256,
+    max_epochs: int = 100,
+    **settings: Any,
+) -> NeuralNetRegressor:
+    """Build a net that trains as in the paper: Adam, and a rate that falls tenfold when the loss stands still.
+
+    Parameters
+    ----------
+    module : torch module, class or instance
+        The network; a class draws new weights for every seed.
+    criterion : class of torch module, default=nn.L1Loss
+        The loss.
+    lr : float, default=0.01
+        Learning rate at the start.
+    batch_size : int, default=256
+        Rows of a step.
+    max_epochs : int, default=100
+        Passes.
+    **settings
+        For skorch, such as ``module__width=0.5``.
+
+    Returns
+    -------
+    skorch.NeuralNetRegressor
+        Untrained.
+
+    Notes
+    -----
+    The paper watches the validation loss and keeps the best weights; here the training loss is watched and the last
+    weights are kept, so that no row outside the training set shapes the model.
+
+    Examples
+    --------
+    >>> from mlunlearn.regression.tasks import recipe
+    >>> recipe(nn.Linear(2, 1), max_epochs=3).max_epochs
+    3
+    """
+    schedule = LRScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau, monitor="train_loss", factor=0.1, patience=10)
+    return NeuralNetRegressor(
+        module,
+        criterion=criterion,
+        optimizer=torch.optim.Adam,
+        lr=lr,
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        train_split=None,
+        iterator_train=BatchLoader,
+        iterator_train__shuffle=True,
+        iterator_valid=BatchLoader,
+        callbacks=[("schedule", schedule)],
+        verbose=0,
+        **settings,
+    )

@@ -1,0 +1,155 @@
+"""Distances, attacks and relearn times whose answers are known."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from mlunlearn.regression import (
+    FineTuneRegressor,
+    Relearning,
+    StandardizedRegressor,
+    anamnesis_index,
+    error_attack,
+    member_share,
+    pointwise_distance,
+    prediction_distance,
+    regression_report,
+    relearn_steps,
+    relearn_target,
+    sample_errors,
+)
+from scipy.stats import wasserstein_distance
+from sklearn.dummy import DummyRegressor
+from torch import nn
+
+VALUES = hnp.arrays(float, st.integers(2, 30), elements=st.floats(-100, 100))
+
+
+@settings(deadline=None)
+@given(VALUES, st.floats(-50, 50), st.floats(0, 10), st.randoms())
+def test_wasserstein_distance(p, c, k, random):
+    q = np.array(random.sample(p.tolist(), len(p))) + random.random()
+    assert prediction_distance(p, p) == 0
+    np.testing.assert_allclose(prediction_distance(p + c, p), abs(c), atol=1e-9)
+    np.testing.assert_allclose(prediction_distance(k * p, k * q), k * prediction_distance(p, q), atol=1e-9)
+    np.testing.assert_allclose(prediction_distance(p, q), np.abs(np.sort(p) - np.sort(q)).mean(), atol=1e-9)
+    np.testing.assert_allclose(prediction_distance(p, q[:1]), wasserstein_distance(p, q[:1]), atol=1e-9)
+    assert pointwise_distance(p, q) >= prediction_distance(p, q) - 1e-9
+
+
+def test_distances_of_several_outputs_are_averaged():
+    p, q = np.zeros((5, 2)), np.tile([1.0, 3.0], (5, 1))
+    assert prediction_distance(p, q) == 2.0
+    assert pointwise_distance(p, q) == 2.0
+
+
+@pytest.mark.parametrize("call", [sample_errors, pointwise_distance])
+def test_shapes_that_would_broadcast_are_refused(call):
+    with pytest.raises(ValueError, match="sample by sample"):
+        call(np.zeros(4), np.zeros((4, 1)))
+    with pytest.raises(ValueError, match="no distance"):
+        prediction_distance(np.zeros((4, 2)), np.zeros((4, 1)))
+
+
+def test_errors_of_samples():
+    assert sample_errors([[0.0, 0.0]], [[1.0, 3.0]]).tolist() == [2.0]
+    assert sample_errors([[0.0, 0.0]], [[1.0, 3.0]], "squared").tolist() == [5.0]
+
+
+def test_attacks_on_one_distribution_find_nothing(rng):
+    a, b, c = np.abs(rng.normal(size=(3, 600)))
+    assert abs(error_attack(a, b).auc - 0.5) < 3 * np.sqrt(1201 / (12 * 600**2))
+    assert 0.0 <= member_share(a, b, c) <= 1.0
+
+
+def test_attacks_on_separated_errors_find_everything():
+    known, new = np.linspace(0, 0.1, 60), np.linspace(1, 1.1, 60)
+    assert error_attack(known, new).auc == 1.0
+    assert member_share(known, new, known) == 1.0
+    assert member_share(known, new, new) == 0.0
+
+
+def test_the_report_measures_against_all_retrained_models(rng):
+    X, y = np.zeros((100, 1)), rng.normal(size=100)
+    constant = {v: DummyRegressor(strategy="constant", constant=v).fit(X, y) for v in (0.0, 1.0, 4.0)}
+    forget = np.arange(100) < 30
+    table = regression_report(
+        {"original": constant[4.0], "the same": constant[0.0]},
+        [constant[0.0], constant[1.0]],
+        X=X,
+        y=y,
+        forget=forget,
+        X_test=X,
+        y_test=y,
+        test_forget=forget,
+        seconds={"original": 2.0},
+    )
+    assert table.loc["retrained again", "w1"] == 1.0
+    assert table.loc["original", "w1"] == 3.5
+    assert table.loc["the same", "w1"] == 0.5
+    assert table.loc["original", "seconds"] == 2.0
+    np.testing.assert_allclose(table["auc"], 0.5)
+    np.testing.assert_allclose(table.loc["retrained", "retain"], np.abs(y[30:]).mean())
+
+
+def test_the_report_says_nothing_about_test_bands_without_rows(rng):
+    X, y = np.zeros((50, 1)), rng.normal(size=50)
+    models = [DummyRegressor().fit(X, y)] * 2
+    table = regression_report(
+        {}, models, X=X, y=y, forget=np.arange(50) < 20, X_test=X, y_test=y, test_forget=np.zeros(50, bool)
+    )
+    assert table[["test_forget", "auc", "member_share"]].isna().all(axis=None)
+
+
+def test_one_retrained_model_is_not_enough():
+    with pytest.raises(ValueError, match="noise floor"):
+        regression_report({}, [None], X=None, y=[0], forget=[True], X_test=None, y_test=[0])
+
+
+@pytest.fixture(scope="module")
+def relearned(diabetes):
+    X, y = diabetes
+    gone = y <= 90
+    net = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 1))
+    original = StandardizedRegressor(net, random_state=0).fit(X, y)
+    never = StandardizedRegressor(net, random_state=1).fit(X[~gone], y[~gone])
+    return X, y, gone, original, never
+
+
+def digest(model):
+    values = model.regressor_.net_.module_.state_dict().values()
+    return hashlib.sha256(b"".join(v.numpy().tobytes() for v in values)).hexdigest()
+
+
+def test_relearn_times(relearned):
+    X, y, gone, original, never = relearned
+    before = digest(original), digest(never)
+    target = relearn_target(original, X[gone], y[gone])
+    times = [
+        relearn_steps(m, X, y, X[gone], y[gone], target_error=target, lr=3e-3, max_steps=300, seeds=range(2))
+        for m in (original, never, never)
+    ]
+    assert times[0].steps == (0, 0)
+    assert times[1] == times[2]
+    assert times[1].mean > 0
+    assert anamnesis_index(times[1], times[2]) == 1.0
+    assert anamnesis_index(times[0], times[1]) == 0.0
+    assert (digest(original), digest(never)) == before
+
+
+def test_relearning_that_is_cut_off_says_so(relearned):
+    X, y, gone, _, never = relearned
+    cut = relearn_steps(never, X, y, X[gone], y[gone], target_error=0.0, max_steps=3, seeds=range(2))
+    assert cut == Relearning((3, 3), (True, True))
+    assert np.isnan(anamnesis_index(cut, cut))
+    assert anamnesis_index(cut, Relearning((2, 2), (False, False))) == np.inf
+    assert np.isnan(anamnesis_index(cut, Relearning((0, 0), (False, False))))
+
+
+def test_unlearners_relearn_too(diabetes, mlp):
+    X, y = diabetes
+    model = FineTuneRegressor(mlp, n_steps=5, random_state=0).fit(X, y).unlearn([0])
+    assert relearn_steps(model, X, y, X[:9], y[:9], target_error=1e9, seeds=[0]).steps == (0,)

@@ -1,0 +1,236 @@
+"""Blindspot and its attention maps against what is known of them."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from mlunlearn.regression import (
+    BlindspotRegressor,
+    GaussianAmnesiacRegressor,
+    NegativeGradientRegressor,
+    attention_distance,
+    attention_map,
+    find_layers,
+)
+from mlunlearn.regression.activations import recorded
+from mlunlearn.regression.blindspot import blindspot_loss
+from mlunlearn.regression.budgets import descend, step_batches
+from mlunlearn.regression.editing import Edit
+from mlunlearn.regression.frozen import Reset, reset_parameters
+from sklearn.frozen import FrozenEstimator
+from torch import nn
+
+from mlunlearn.nets import TorchRegressor
+from mlunlearn.torch_seeds import seeded
+
+ACTIVATIONS = hnp.arrays(
+    np.float32, hnp.array_shapes(min_dims=4, max_dims=4, max_side=4), elements=st.floats(0.125, 4, width=32)
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(ACTIVATIONS, st.floats(0.5, 20))
+def test_maps_have_length_one_and_no_scale(values, k):
+    A = torch.as_tensor(values)
+    a = attention_map(A)
+    assert a.shape == (A.shape[0], A.shape[2] * A.shape[3])
+    torch.testing.assert_close(a.norm(dim=1), torch.ones(len(A)))
+    torch.testing.assert_close(attention_map(k * A), a)
+
+
+@settings(deadline=None, max_examples=40)
+@given(ACTIVATIONS, st.integers(0, 9))
+def test_the_distance_is_bounded(values, seed):
+    A = torch.as_tensor(values)
+    B = torch.rand(A.shape, generator=torch.Generator().manual_seed(seed))
+    assert 0 <= attention_distance([A], [B]).item() <= 2 / (A.shape[2] * A.shape[3]) + 1e-6
+
+
+def test_maps_of_sequences_lie_over_the_features():
+    A = torch.rand(3, 7, 5)
+    energy = (A**2).mean(dim=1)
+    torch.testing.assert_close(attention_map(A), energy / energy.norm(dim=1, keepdim=True))
+
+
+def test_two_dimensional_maps_vanish_as_published_and_count_by_default():
+    A = torch.rand(6, 9, requires_grad=True)
+    B = torch.rand(6, 9)
+    official = attention_distance([A], [B], "official")
+    official.backward()
+    assert official.item() == 0
+    assert A.grad.abs().max() < 1e-6
+    ours = attention_distance([A], [B])
+    A.grad = None
+    ours.backward()
+    assert ours.item() > 0
+    assert A.grad.abs().max() > 1e-3
+
+
+def test_layers_are_found_named_or_taken_from_the_module():
+    conv = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.LSTM(4, 2))
+    assert find_layers(conv) == ["1", "3"]
+    assert find_layers(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))) == ["0", "1"]
+    assert find_layers(conv, ["0"]) == ["0"]
+    conv.attention_layers = ("1",)
+    assert find_layers(conv) == ["1"]
+    with pytest.raises(ValueError, match="no submodule"):
+        find_layers(conv, ["nowhere"])
+
+
+def test_recording_takes_the_first_of_several_outputs_and_leaves_no_hooks():
+    lstm = nn.Sequential(nn.LSTM(3, 2, batch_first=True))
+    with recorded(lstm, ["0"]) as maps:
+        lstm(torch.zeros(2, 5, 3))
+    assert maps[0].shape == (2, 5, 2)
+    assert not lstm[0]._forward_hooks
+
+
+def edit_of(net, X, y, forget):
+    return Edit(
+        module=net,
+        X=X,
+        y=y,
+        forget=forget,
+        output=lambda out: out,
+        criterion=nn.L1Loss(),
+        fresh=lambda seed: reset_parameters(copy.deepcopy(net), seed),
+        retained_mean=np.zeros(1),
+        retained_scale=np.ones(1),
+        label_mean=torch.zeros(1),
+        label_scale=torch.ones(1),
+        seed=0,
+    )
+
+
+@pytest.fixture
+def problem():
+    with seeded(0):
+        net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1))
+        return net, torch.randn(40, 3), torch.randn(40, 1)
+
+
+def test_nothing_to_forget_is_fine_tuning_bit_for_bit(problem):
+    net, X, y = problem
+    plain = copy.deepcopy(net)
+    edit = edit_of(net, X, y, torch.zeros(40, dtype=torch.bool))
+    descend(net, lambda r: blindspot_loss(edit, [], r, layers=["1"]), step_batches(40, 8, 9, 0), lr=0.01, n_steps=9)
+    descend(plain, lambda r: nn.L1Loss()(plain(X[r]), y[r]), step_batches(40, 8, 9, 0), lr=0.01, n_steps=9)
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), plain.parameters(), strict=True))
+
+
+def test_nothing_to_keep_reads_no_label(problem):
+    net, X, y = problem
+    teacher = reset_parameters(copy.deepcopy(net), 5).eval()
+    losses = [
+        blindspot_loss(edit_of(net, X, labels, torch.ones(40, dtype=torch.bool)), [teacher], torch.arange(9))
+        for labels in (y, torch.full_like(y, torch.nan))
+    ]
+    assert torch.isfinite(losses[0])
+    assert torch.equal(*losses)
+
+
+def test_the_loss_is_that_of_the_card(problem):
+    net, X, y = problem
+    forget = torch.arange(40) % 4 == 0
+    teacher = reset_parameters(copy.deepcopy(net), 5).eval()
+    rows = torch.arange(20)
+    f, r = rows[forget[:20]], rows[~forget[:20]]
+    a, b = attention_map(net[:2](X[f])), attention_map(teacher[:2](X[f]))
+    expected = 0.75 * (net(X[r]) - y[r]).abs().mean() + 0.25 * (
+        (net(X[f]) - teacher(X[f])).abs().mean() + 50 * ((a - b) ** 2).mean()
+    )
+    found = blindspot_loss(edit_of(net, X, y, forget), [teacher], rows, layers=["1"], weight=50.0)
+    torch.testing.assert_close(found, expected)
+
+
+def frozen_problem(diabetes, mlp):
+    X, y = diabetes
+    trained = TorchRegressor(mlp, random_state=0).fit(X, y)
+    gone = y <= 90
+    shuffled = y.copy()
+    shuffled[gone] = np.random.default_rng(0).permutation(y[gone])
+    return X, (y, shuffled), gone, FrozenEstimator(trained)
+
+
+@pytest.mark.parametrize(
+    ("method", "reads"),
+    [
+        (BlindspotRegressor, False),
+        (GaussianAmnesiacRegressor, False),
+        (NegativeGradientRegressor, True),
+    ],
+)
+def test_who_reads_the_labels_of_forgotten_rows(method, reads, diabetes, mlp):
+    X, labels, gone, trained = frozen_problem(diabetes, mlp)
+    first, second = (
+        method(trained, n_steps=10, random_state=0).fit(X, y).unlearn(gone).estimator_.regressor_.net_.module_
+        for y in labels
+    )
+    same = all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert same != reads
+
+
+def test_blindspot_models_do_not_change_while_they_are_imitated(diabetes):
+    X, y = diabetes
+    seen = []
+
+    class Watching(BlindspotRegressor):
+        def _blindspot(self, edit, *seeds):
+            module, read = super()._blindspot(edit, *seeds)
+            seen.append((module, copy.deepcopy(module.state_dict())))
+            return module, read
+
+    net = nn.Sequential(nn.Linear(10, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+    model = Watching(net, n_blind=3, random_state=0).fit(X, y).unlearn(y <= 90)
+    assert len(seen) == len(model.blindspots_) == 3
+    for module, before in seen:
+        after = module.state_dict()
+        assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_blindspot_models_predict_in_the_units_of_y(diabetes, mlp):
+    X, y = diabetes
+    model = BlindspotRegressor(mlp, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="before the first"):
+        model.predict_blindspot(X)
+    model.unlearn(y <= 90)
+    assert abs(model.predict_blindspot(X[y > 90]).mean() - y[y > 90].mean()) < 15
+
+
+def test_untrained_copies_keep_nothing_that_was_trained():
+    with seeded(0):
+        trained = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 3), nn.BatchNorm1d(3))
+    trained[0].weight.requires_grad_(False)
+    trained[2].running_mean.fill_(9.0)
+    fresh = Reset(trained)(1)
+    assert torch.equal(fresh[0].weight, trained[0].weight)  # fixed word vectors were not learned here
+    assert not torch.equal(fresh[1].weight, trained[1].weight)
+    assert torch.equal(fresh[2].running_mean, torch.zeros(3))
+
+
+def test_a_module_that_cannot_be_reset_says_so():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1))
+
+    with pytest.raises(TypeError, match="reset_parameters"):
+        reset_parameters(nn.Sequential(Own()), 0)
+
+
+def test_published_settings():
+    model = BlindspotRegressor.published(nn.Linear(2, 1), n_retained=9_000, n_samples=12_200)
+    assert (model.blind_steps, model.n_steps, model.n_blind, model.attention) == (72, 48, 1, "official")
+    assert (model.blind_lr, model.lr, model.attention_weight, model.decay) == (1e-2, 1e-3, 50.0, False)
+    assert model.forget_weight == 1.0
+
+
+@pytest.mark.parametrize("wrong", [{"n_blind": 0}, {"attention": "both"}, {"layers": ["nowhere"]}])
+def test_settings_that_make_no_sense_are_refused(wrong, diabetes, mlp):
+    X, y = diabetes
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        BlindspotRegressor(mlp, random_state=0, **wrong).fit(X, y).unlearn([0])

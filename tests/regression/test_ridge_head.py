@@ -1,0 +1,91 @@
+"""The ridge head against scikit-learn's ridge on the rows that are left."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mlunlearn.regression import RidgeHeadRegressor
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from torch import nn
+
+from mlunlearn.torch_seeds import seeded
+
+N = 3000
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, 6)) + 3
+    return X, X @ rng.normal(size=(6, 2)) + rng.normal(size=(N, 2))
+
+
+def same_as_ridge(model, X, Y, gone, alpha=1.0):
+    oracle = Ridge(alpha=alpha).fit(np.delete(X, gone, axis=0), np.delete(Y, gone, axis=0))
+    np.testing.assert_allclose(model.coef_, oracle.coef_, atol=1e-8)
+    np.testing.assert_allclose(model.intercept_, oracle.intercept_, atol=1e-8)
+
+
+def test_a_thousand_single_removals_equal_one_refit(table):
+    X, Y = table
+    model = RidgeHeadRegressor().fit(X, Y)
+    gone = np.random.default_rng(1).permutation(N)[:1000]
+    for row in gone:
+        model.unlearn([row])
+    same_as_ridge(model, X, Y, gone)
+    never = RidgeHeadRegressor().fit(X, Y, exclude=gone)
+    assert np.array_equal(model.coef_, never.coef_)
+    assert np.array_equal(model.intercept_, never.intercept_)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, N - 1), min_size=1, max_size=40, unique=True), st.integers(0, 40))
+def test_any_split_and_order_gives_the_same_bits(table, rows, cut):
+    X, Y = table
+    y = Y[:, 0]
+    parts = [part for part in (rows[cut:], rows[:cut]) if part]
+    model = RidgeHeadRegressor(alpha=0.3).fit(X, y)
+    for part in parts:
+        model.unlearn(part)
+    assert np.array_equal(model.coef_, RidgeHeadRegressor(alpha=0.3).fit(X, y).unlearn(rows).coef_)
+    same_as_ridge(model, X, y, rows, alpha=0.3)
+
+
+def test_weights_are_those_of_scikit_learn(table, rng):
+    X, Y = table
+    weight = rng.random(N)
+    model = RidgeHeadRegressor().fit(X, Y, sample_weight=weight).unlearn([5])
+    oracle = Ridge().fit(np.delete(X, 5, 0), np.delete(Y, 5, 0), np.delete(weight, 5))
+    np.testing.assert_allclose(model.coef_, oracle.coef_, atol=1e-8)
+
+
+def test_only_touched_blocks_are_summed_again(table):
+    model = RidgeHeadRegressor().fit(*table).unlearn([3])
+    assert model.receipts_[-1].work.samples == 1023
+    model.unlearn(slice(0, 1024))
+    assert model.receipts_[-1].work.samples == 0
+
+
+def test_features_of_a_network(table):
+    X, Y = table
+    with seeded(0):
+        net = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Dropout(0.5), nn.Linear(5, 2))
+    model = RidgeHeadRegressor(net, layer="1").fit(X, Y).unlearn(slice(0, 500))
+    with torch.no_grad():
+        H = torch.tanh(net[0](torch.as_tensor(X, dtype=torch.float32))).double().numpy()
+    same_as_ridge(model, H, Y, np.arange(500))
+    assert net.training
+
+
+def test_features_from_elsewhere_are_taken_and_others_refused(table):
+    X, Y = table
+    elsewhere = PCA(2).fit(np.random.default_rng(7).normal(size=(50, 6)))
+    model = RidgeHeadRegressor(FrozenEstimator(elsewhere)).fit(X, Y).unlearn([1, 2])
+    same_as_ridge(model, elsewhere.transform(X), Y, [1, 2])
+    with pytest.raises(TypeError, match="learn nothing"):
+        RidgeHeadRegressor(PCA(2)).fit(X, Y)
+    with pytest.raises(ValueError, match="alpha"):
+        RidgeHeadRegressor(alpha=0.0).fit(X, Y)
