@@ -8,13 +8,15 @@ import pytest
 import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
+from torch.utils.flop_counter import FlopCounterMode
 from torch_geometric.nn import GAT, GCN, GIN, GraphSAGE
 
-from mlunlearn.graph import D2DGN, LinkPredictor, NodeClassifier, Retrain, UtU, edge_list, split_edges
+from mlunlearn.graph import D2DGN, GNNDelete, LinkPredictor, NodeClassifier, Retrain, UtU, edge_list, split_edges
 from mlunlearn.graph import stochastic_block_model as block_model
 from mlunlearn.graph.destroyers import NegativeGraph, Scene, Untrained
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import delete
+from mlunlearn.graph.training import run
 
 KINDS = ("nodes", "edges", "features")
 DESTROYERS = ("calibrated", "untrained", "negative_graph", "random_pairs")
@@ -159,6 +161,17 @@ def test_the_student_has_the_shape_of_the_original(blocks, node_classifier):
     after = model.unlearn([3, 8]).estimator_.module_
     assert type(after) is type(before)
     assert {n: v.shape for n, v in after.state_dict().items()} == {n: v.shape for n, v in before.state_dict().items()}
+
+
+def test_an_answer_costs_what_it_did_before(links, link_predictor):
+    """Unlike deletion operators, which are paid for with every answer."""
+    costs = {}
+    for method in (UtU, partial(D2DGN, max_epochs=2), partial(GNNDelete, max_epochs=2)):
+        model = method(link_predictor(links, max_epochs=2), random_state=0).fit(links).unlearn([3, 8], of="edges")
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            run(model.estimator_.module_, model._data)
+        costs[type(model)] = counter.get_total_flops()
+    assert costs[D2DGN] == costs[UtU] < costs[GNNDelete]
 
 
 @pytest.mark.parametrize("of", KINDS)
