@@ -233,6 +233,13 @@ def test_a_forgotten_class_is_gone_and_the_others_stay():
     assert ours.score(stay, data.y[stay]) >= retrained.score(stay, data.y[stay]) - 0.05
 
 
+def test_a_class_that_loses_its_features_keeps_its_label(blocks, node_classifier):
+    model = D2DGN(node_classifier(blocks, max_epochs=60), random_state=0).fit(blocks)
+    model.unlearn(classes=[1], of="features")
+    assert (model.predict(blocks.test_mask & (blocks.y == 1)) == 1).any()
+    assert (model._data.y == 1).any()
+
+
 def test_forgotten_edges_come_nearer_to_edges_never_seen():
     """The forgotten edges stand out less, in the same direction as after retraining, and farther than by UtU."""
     data = block_model([100] * 4, n_features=100, degree_in=3.0, random_state=1)
