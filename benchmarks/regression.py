@@ -18,6 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.frozen import FrozenEstimator
+from skorch.callbacks import LRScheduler
+
+from benchmarks.common import write_results
 from mlunlearn.regression import (
     Band,
     BlindspotRegressor,
@@ -38,10 +42,6 @@ from mlunlearn.regression import (
     relearn_target,
     sts_benchmark,
 )
-from sklearn.frozen import FrozenEstimator
-from skorch.callbacks import LRScheduler
-
-from benchmarks.common import write_results
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,63 @@
 """Graph unlearning: nodes, edges, features and classes of a graph.
 
-Empty for now. The folder is part of the core's namespace:
-
 >>> from mlunlearn import graph
 >>> graph.__name__
 'mlunlearn.graph'
 """
+
+from mlunlearn.graph.audit import GraphAudit, audit_graph
+from mlunlearn.graph.d2dgn import D2DGN
+from mlunlearn.graph.data import (
+    choose_forgotten,
+    deletion_masks,
+    load_citation_full,
+    load_coauthor,
+    load_ogb_links,
+    load_ogb_nodes,
+    load_planetoid,
+    load_wordnet18rr,
+    split_edges,
+    split_nodes,
+)
+from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
+from mlunlearn.graph.gradient_ascent import GradientAscent
+from mlunlearn.graph.link_predictor import LinkPredictor
+from mlunlearn.graph.modules import RGCN
+from mlunlearn.graph.node_classifier import NodeClassifier
+from mlunlearn.graph.reading import edge_list
+from mlunlearn.graph.requests import edges_between, edges_where
+from mlunlearn.graph.retrain import Retrain
+from mlunlearn.graph.stress import find_leaks, poison_recovery, replay
+from mlunlearn.graph.synthetic import stochastic_block_model
+from mlunlearn.graph.utu import UtU
+
+__all__ = [
+    "D2DGN",
+    "RGCN",
+    "DeletionOperator",
+    "GNNDelete",
+    "GradientAscent",
+    "GraphAudit",
+    "LinkPredictor",
+    "NodeClassifier",
+    "Retrain",
+    "UtU",
+    "audit_graph",
+    "choose_forgotten",
+    "deletion_masks",
+    "edge_list",
+    "edges_between",
+    "edges_where",
+    "find_leaks",
+    "load_citation_full",
+    "load_coauthor",
+    "load_ogb_links",
+    "load_ogb_nodes",
+    "load_planetoid",
+    "load_wordnet18rr",
+    "poison_recovery",
+    "replay",
+    "split_edges",
+    "split_nodes",
+    "stochastic_block_model",
+]

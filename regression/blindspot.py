@@ -7,14 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
 from mlunlearn.regression.activations import MapKind, attention_distance, find_layers, recorded
 from mlunlearn.regression.budgets import default_steps, descend, step_batches
 from mlunlearn.regression.editing import Edit, EditedRegressor
 from mlunlearn.regression.losses import agreeing, first_output
 from mlunlearn.regression.standardized import StandardizedRegressor, same_model
-from sklearn.utils.validation import check_is_fitted
-from torch import nn
-
 from mlunlearn.seeds import derive_seeds
 
 _BLIND, _DISTIL = 4, 5

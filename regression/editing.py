@@ -9,14 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mlunlearn.regression.frozen import Reset, adopt
-from mlunlearn.regression.losses import agreeing, first_output
-from mlunlearn.regression.standardized import (
-    StandardizedRegressor,
-    aligned,
-    moments,
-    rescale_output,
-)
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, get_tags
@@ -27,6 +19,14 @@ from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
 from mlunlearn.nets import TorchRegressor
 from mlunlearn.receipts import Work
+from mlunlearn.regression.frozen import Reset, adopt
+from mlunlearn.regression.losses import agreeing, first_output
+from mlunlearn.regression.standardized import (
+    StandardizedRegressor,
+    aligned,
+    moments,
+    rescale_output,
+)
 from mlunlearn.seeds import derive_seeds
 from mlunlearn.torch_seeds import seeded
 

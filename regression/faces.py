@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import nn
+
 from mlunlearn.regression.models import AllCNN
 from mlunlearn.regression.tasks import RegressionTask, find_data, recipe
-from torch import nn
 
 # The middle of each age class of MUFAC: 0-6, 7-12, 13-19, 20-30, 31-45, 46-55, 56-66, 67-80.
 MUFAC_AGES = {"a": 3.0, "b": 9.5, "c": 16.0, "d": 25.0, "e": 38.0, "f": 50.5, "g": 61.0, "h": 73.5}

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from mlunlearn.regression.activations import recorded
-from mlunlearn.regression.losses import first_output
 from torch import nn
 
 from mlunlearn.nets import TorchRegressor
+from mlunlearn.regression.activations import recorded
+from mlunlearn.regression.losses import first_output
 
 _BATCH = 256
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+
 from mlunlearn.regression.budgets import default_steps, descend, step_batches
 from mlunlearn.regression.editing import Edit, EditedRegressor
 

@@ -6,13 +6,13 @@ import copy
 from typing import Any
 
 import numpy as np
-from mlunlearn.regression.standardized import StandardizedRegressor, split_pipeline
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
 from mlunlearn.nets import TorchRegressor
+from mlunlearn.regression.standardized import StandardizedRegressor, split_pipeline
 from mlunlearn.torch_seeds import seeded
 
 

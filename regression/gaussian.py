@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Self
 
 import torch
+
 from mlunlearn.regression.budgets import default_steps, descend, step_batches
 from mlunlearn.regression.editing import Edit, EditedRegressor
-
 from mlunlearn.seeds import derive_seeds
 
 _DRAW = 3

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from skorch import NeuralNetRegressor
+
 from mlunlearn.regression.losses import QuantileLoss
 from mlunlearn.regression.models import SequenceForecaster
 from mlunlearn.regression.tasks import find_data, recipe
-from skorch import NeuralNetRegressor
 
 
 def read_ett(*, root: str | Path | None = None, name: str = "ETTh1.csv") -> pd.DataFrame:

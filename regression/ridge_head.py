@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mlunlearn.regression.features import module_features
 from scipy.linalg import solve
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
 from sklearn.frozen import FrozenEstimator
@@ -16,6 +15,7 @@ from torch import nn
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
 from mlunlearn.receipts import Work
+from mlunlearn.regression.features import module_features
 from mlunlearn.training import one_thread
 
 _ROWS = 1024  # of a block of sufficient statistics

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from mlunlearn.regression.models import LSTMPair
-from mlunlearn.regression.tasks import RegressionTask, find_data, recipe
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from torch import nn
+
+from mlunlearn.regression.models import LSTMPair
+from mlunlearn.regression.tasks import RegressionTask, find_data, recipe
 
 _URL = re.compile(r"https?://\S+|www\.\S+")
 _WORD = re.compile(r"[a-z']+")

@@ -7,13 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from mlunlearn.regression.windows import Windows, blanked, check_series, customer_scales
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.exceptions import ForgetRequestError, UnknownIdError
 from mlunlearn.receipts import Receipt, Work
+from mlunlearn.regression.windows import Windows, blanked, check_series, customer_scales
 
 
 class SeriesForgetter(BaseEstimator):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from mlunlearn.regression.models import mlp
-from mlunlearn.regression.tasks import RegressionTask, find_data, recipe
 from sklearn.datasets import load_diabetes
 from torch import nn
 
+from mlunlearn.regression.models import mlp
+from mlunlearn.regression.tasks import RegressionTask, find_data, recipe
 from mlunlearn.seeds import derive_seeds
 
 HOUSE_VALUES = ("MedHouseVal", "median_house_value")

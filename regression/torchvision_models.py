@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mlunlearn.regression.models import Pixels
 from torch import nn
 
 from mlunlearn._torchvision import import_torchvision
+from mlunlearn.regression.models import Pixels
 
 
 class ResNet18(nn.Module):

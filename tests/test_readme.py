@@ -1,17 +1,14 @@
 """The README's quick start runs as printed, and its place for figures is there to be filled."""
 
-import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-import pytest
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("mlunlearn.sharded.sisa") is None, reason="SISAClassifier is not there yet"
-)
 def test_quick_start_runs():
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     names = {}
@@ -22,3 +19,11 @@ def test_quick_start_runs():
 def test_results_have_one_delimited_place():
     marks = re.findall(r"^<!-- results: (begin|end)\b.*-->$", README, flags=re.MULTILINE)
     assert marks == ["begin", "end"]
+
+
+def test_results_are_those_of_the_results_files():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.tables"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    shown = README.split("<!-- results: begin", 1)[1].split("-->\n", 1)[1].split("<!-- results: end", 1)[0]
+    assert shown.strip() == done.stdout.strip()

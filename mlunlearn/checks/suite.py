@@ -238,5 +238,5 @@ def _name(argument: Any) -> str:
     if hasattr(argument, "get_params"):
         with config_context(print_changed_only=True):
             name = UNSTABLE.sub("", str(argument))
-        return name if len(name) < LONG_NAME else f"{name[: LONG_NAME - 4]}...)"
+        return name if len(name) <= LONG_NAME else f"{name[: LONG_NAME - 4]}...)"
     return argument.__name__

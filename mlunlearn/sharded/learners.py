@@ -216,4 +216,12 @@ def _partial_fit(model: BaseEstimator, block: Block, classes: Any, **options: An
         options["classes"] = classes
     if block.weight is not None:
         options["sample_weight"] = block.weight
-    return model.partial_fit(block.X, block.y, **options)
+    return _detached(model.partial_fit(block.X, block.y, **options), block)
+
+
+def _detached(model: BaseEstimator, block: Block) -> BaseEstimator:
+    """Copy what a model keeps of its input, or it would keep the rows beside it in memory as well."""
+    for name, value in vars(model).items():
+        if isinstance(value, np.ndarray) and np.may_share_memory(value, block.X):
+            vars(model)[name] = value.copy()
+    return model

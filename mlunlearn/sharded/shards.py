@@ -26,7 +26,7 @@ Checkpoints = list[BaseEstimator | None]
 
 def train_shard(
     learner: Learner, block: Block, sizes: np.ndarray, kept: Checkpoints, classes: Any, key: tuple[int, int]
-) -> Checkpoints:
+) -> tuple[Checkpoints, list[int]]:
     """Train a shard from the first slice that has no checkpoint to the last.
 
     Parameters
@@ -46,21 +46,26 @@ def train_shard(
 
     Returns
     -------
-    list of estimator or None, length n_slices
-        A checkpoint after each slice; None where nothing has been learned yet.
+    checkpoints : list of estimator or None, length n_slices
+        One after each slice; None where nothing has been learned yet.
+    spent : list of int
+        Samples processed at each slice that was trained.
     """
     if classes is not None and len(classes) == 1:
         constant = DummyClassifier(strategy="most_frequent").fit(np.zeros((1, 1)), classes)
-        return [None] * (len(sizes) - 1) + [constant]
+        return [None] * (len(sizes) - 1) + [constant], [0] * (len(sizes) - len(kept))
     ends = [0, *np.cumsum(sizes).tolist()]
     checkpoints, model = list(kept), kept[-1] if kept else None
+    spent = []
     with one_thread():
         for part in range(len(kept), len(sizes)):
             if sizes[part]:
                 seen = ends[part] if model is not None else 0
                 model = learner.advance(model, block.part(slice(0, ends[part + 1])), seen, (*key, part), classes)
+            trained = sizes[part] and model is not None
+            spent.append(learner.samples(ends[part], int(sizes[part])) if trained else 0)
             checkpoints.append(model)
-    return checkpoints
+    return checkpoints, spent
 
 
 class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
@@ -124,6 +129,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.allocation_ = self._allocate(deletion_probability)
         self.n_shards_ = self.allocation_.n_shards
         self._shard_classes: list[Any] = [None] * self.n_shards_
+        self._spent: list[list[int]] = [[] for _ in range(self.n_shards_)]
         self.checkpoints_: list[Checkpoints] = [[] for _ in range(self.n_shards_)]
         self._train(self._fresh_jobs(), self.n_shards_)
 
@@ -134,11 +140,9 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             gone = rows[self.allocation_.shard[rows] == shard]
             starts[shard], block, left = self._cut_out(shard, gone)
             jobs.append((shard, starts[shard], block, left))
-        counts = self.allocation_.counts(~self.forgotten_)
-        np.subtract.at(counts, (self.allocation_.shard[rows], self.allocation_.slice[rows]), 1)
         self._train(jobs, len(jobs))
-        samples = sum(self._samples(counts[shard], start) for shard, start in starts.items())
-        full = sum(self._samples(row) for row in counts)
+        samples = sum(sum(self._spent[shard][start:]) for shard, start in starts.items())
+        full = sum(sum(spent) for spent in self._spent)
         return Work(samples, full, {"shards": list(starts), "slices": list(starts.values())})
 
     def _cut_out(self, shard: int, gone: np.ndarray) -> tuple[int, Block, np.ndarray]:
@@ -196,7 +200,8 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _train(self, jobs: Iterable[tuple[int, int, Block, np.ndarray]], n_total: int) -> None:
         """Train shards from a slice on, in parallel, and put the results in place at the end."""
-        checkpoints, classes, checksums = list(self.checkpoints_), list(self._shard_classes), dict(self._checksums)
+        checkpoints, spent = list(self.checkpoints_), list(self._spent)
+        classes, checksums = list(self._shard_classes), dict(self._checksums)
         shards: list[int] = []
 
         def tasks() -> Iterator[Any]:
@@ -211,14 +216,10 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         trained = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks())
         progress = tqdm(trained, desc=type(self).__name__, total=n_total, unit="shard", disable=not self.verbose)
         for place, result in enumerate(progress):
-            checkpoints[shards[place]] = result
-        self.checkpoints_, self._shard_classes, self._checksums = checkpoints, classes, checksums
-
-    def _samples(self, counts: np.ndarray, start: int = 0) -> int:
-        """Count the samples that training a shard from a slice on processes."""
-        seen = np.concatenate([[0], np.cumsum(counts)])
-        parts = [part for part in range(start, len(counts)) if counts[part]]
-        return sum(self._learner.samples(int(seen[part]), int(counts[part])) for part in parts)
+            shard, (checkpoints[shard], newly_spent) = shards[place], result
+            spent[shard] = [*spent[shard][: self.n_slices_ - len(newly_spent)], *newly_spent]
+        self.checkpoints_, self._spent = checkpoints, spent
+        self._shard_classes, self._checksums = classes, checksums
 
     def _group(self, group: int) -> np.ndarray:
         rows = self.allocation_.rows(group)

@@ -160,3 +160,38 @@ def test_metadata_is_routed_to_fit():
         expected = SISAClassifier(GaussianNB(), n_shards=3, random_state=0)
         expected.fit(X[rows], Y[rows], weight[rows], sample_ids=ids[rows])
         np.testing.assert_array_equal(fitted.predict_proba(X), expected.predict_proba(X))
+
+
+def test_arrays_on_disk_stay_there(tmp_path):
+    on_disk = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", X.dtype, X.shape)
+    on_disk[:] = X
+    model = SISAClassifier(SGDClassifier(), n_shards=3, n_slices=2, random_state=0).fit(on_disk, Y)
+    model.unlearn([3]).unlearn([60, 7])
+    assert model._data._chunks[0].base is not None
+    assert np.shares_memory(model._data._chunks[0], on_disk)
+    assert not (X[60] == model._data.X).all(axis=1).any()
+    on_disk[[3, 60, 7]] = np.nan  # the owner erases them: nothing reads them any more
+    reference = SISAClassifier(SGDClassifier(), n_shards=3, n_slices=2, random_state=0).fit(X, Y, exclude=[3, 7, 60, 9])
+    np.testing.assert_array_equal(model.unlearn([9]).predict_proba(X), reference.predict_proba(X))
+
+
+@pytest.mark.parametrize("n_rows", [3, 40_000])
+def test_chunks_hold_the_retained_rows_whatever_was_forgotten(n_rows):
+    from mlunlearn.data import TrainingData
+
+    rng = np.random.default_rng(0)
+    data, labels = rng.normal(size=(n_rows, 30)), np.arange(n_rows)
+    held = TrainingData(data, labels, labels / 2)
+    left = np.arange(n_rows)
+    for batch in (1, 1, 300 if n_rows > 300 else 0):
+        gone = rng.permutation(left)[:batch]
+        before, chunks = held, {id(chunk) for chunk in held._chunks}
+        held, left = held.without(np.sort(gone)), np.setdiff1d(left, gone)
+        asked = rng.permutation(left)[:50]
+        block = held.block(asked)
+        np.testing.assert_array_equal(block.X, data[asked])
+        np.testing.assert_array_equal(block.y, labels[asked])
+        np.testing.assert_array_equal(block.weight, labels[asked] / 2)
+        np.testing.assert_array_equal(held.X, data[left])
+        if len(before._chunks) > 1 and batch == 1:
+            assert len(chunks - {id(chunk) for chunk in held._chunks}) == 1  # one chunk was copied

@@ -7,6 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import wasserstein_distance
+from sklearn.dummy import DummyRegressor
+from torch import nn
+
 from mlunlearn.regression import (
     FineTuneRegressor,
     Relearning,
@@ -21,9 +25,6 @@ from mlunlearn.regression import (
     relearn_target,
     sample_errors,
 )
-from scipy.stats import wasserstein_distance
-from sklearn.dummy import DummyRegressor
-from torch import nn
 
 VALUES = hnp.arrays(float, st.integers(2, 30), elements=st.floats(-100, 100))
 

@@ -8,6 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.frozen import FrozenEstimator
+from torch import nn
+
+from mlunlearn.nets import TorchRegressor
 from mlunlearn.regression import (
     BlindspotRegressor,
     GaussianAmnesiacRegressor,
@@ -21,10 +25,6 @@ from mlunlearn.regression.blindspot import blindspot_loss
 from mlunlearn.regression.budgets import descend, step_batches
 from mlunlearn.regression.editing import Edit
 from mlunlearn.regression.frozen import Reset, reset_parameters
-from sklearn.frozen import FrozenEstimator
-from torch import nn
-
-from mlunlearn.nets import TorchRegressor
 from mlunlearn.torch_seeds import seeded
 
 ACTIVATIONS = hnp.arrays(

@@ -1,5 +1,8 @@
 """The package's own suite for the verb `unlearn`, over every unlearner of the wing."""
 
+from torch import nn
+
+from mlunlearn.checks import parametrize_with_unlearner_checks
 from mlunlearn.regression import (
     BlindspotRegressor,
     FineTuneRegressor,
@@ -7,9 +10,6 @@ from mlunlearn.regression import (
     NegativeGradientRegressor,
     RidgeHeadRegressor,
 )
-from torch import nn
-
-from mlunlearn.checks import parametrize_with_unlearner_checks
 
 
 class Five(nn.Sequential):

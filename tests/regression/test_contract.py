@@ -5,15 +5,6 @@ import hashlib
 import numpy as np
 import pytest
 import torch
-from mlunlearn.regression import (
-    BlindspotRegressor,
-    FineTuneRegressor,
-    GaussianAmnesiacRegressor,
-    NegativeGradientRegressor,
-    QuantileLoss,
-    RidgeHeadRegressor,
-    StandardizedRegressor,
-)
 from scipy.stats import wasserstein_distance
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
@@ -24,6 +15,15 @@ from torch import nn
 
 from mlunlearn import ForgetRequestError
 from mlunlearn.nets import TorchRegressor
+from mlunlearn.regression import (
+    BlindspotRegressor,
+    FineTuneRegressor,
+    GaussianAmnesiacRegressor,
+    NegativeGradientRegressor,
+    QuantileLoss,
+    RidgeHeadRegressor,
+    StandardizedRegressor,
+)
 
 METHODS = {
     BlindspotRegressor: {"n_blind": 2, "blind_steps": 40, "n_steps": 20},

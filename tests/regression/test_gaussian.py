@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from mlunlearn.regression import GaussianAmnesiacRegressor
-from mlunlearn.regression.gaussian import amnesiac_labels
 from scipy.stats import kstest
 from torch import nn
+
+from mlunlearn.regression import GaussianAmnesiacRegressor
+from mlunlearn.regression.gaussian import amnesiac_labels
 
 
 class Labels(GaussianAmnesiacRegressor):

@@ -5,12 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlunlearn.regression import RidgeHeadRegressor
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from torch import nn
 
+from mlunlearn.regression import RidgeHeadRegressor
 from mlunlearn.torch_seeds import seeded
 
 N = 3000

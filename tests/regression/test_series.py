@@ -4,6 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
+
+from mlunlearn import ForgetRequestError, Retrain, UnknownIdError
 from mlunlearn.regression import (
     BlindspotRegressor,
     FineTuneRegressor,
@@ -13,9 +16,6 @@ from mlunlearn.regression import (
     Windows,
     load_forecaster,
 )
-from torch import nn
-
-from mlunlearn import ForgetRequestError, Retrain, UnknownIdError
 
 CUTTER = Windows(n_past=24, horizon=6, stride=6)
 

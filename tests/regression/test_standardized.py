@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from mlunlearn.regression import QuantileLoss, StandardizedRegressor
-from mlunlearn.regression.standardized import moments, rescale_output
 from torch import nn
 
+from mlunlearn.regression import QuantileLoss, StandardizedRegressor
+from mlunlearn.regression.standardized import moments, rescale_output
 from mlunlearn.torch_seeds import seeded
 
 

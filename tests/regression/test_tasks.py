@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
+from sklearn.frozen import FrozenEstimator
+
 from mlunlearn.regression import (
     AllCNN,
     BlindspotRegressor,
@@ -24,9 +27,6 @@ from mlunlearn.regression import (
 )
 from mlunlearn.regression.activations import recorded
 from mlunlearn.regression.faces import MUFAC_FOLDER
-from PIL import Image
-from sklearn.frozen import FrozenEstimator
-
 from mlunlearn.torch_seeds import seeded
 
 real_data = pytest.mark.skipif("MLUNLEARN_DATA" not in os.environ, reason="set MLUNLEARN_DATA to run on real data")

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 from sklearn.linear_model import SGDClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -132,3 +133,33 @@ def test_rows_of_a_first_request_do_not_come_back_with_the_second():
     model.unlearn(shard[-1:]).unlearn(shard[:1])
     reference = sgd().fit(X, Y, exclude=shard[[0, -1]])
     assert state_differences(learned_state(model), learned_state(reference)) == {}
+
+
+class Keeps(ClassifierMixin, BaseEstimator):
+    """Remembers its last input, as lazy learners do."""
+
+    def partial_fit(self, X, y, classes=None):
+        self.classes_, self.X_ = classes, X
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+def test_a_checkpoint_that_keeps_its_input_keeps_no_later_slice():
+    model = SISAClassifier(Keeps(), n_shards=1, n_slices=2, random_state=0).fit(X, Y)
+    last = model.allocation_.rows(0)[-1]
+    model.unlearn([last])
+    first = model.checkpoints_[0][0].X_
+    assert len(first) == 54
+    assert first.base is None or X[last].tobytes() not in first.base.tobytes()
+
+
+def test_receipts_count_what_was_trained_and_nothing_else():
+    rare = np.repeat([0, 1], [100, 7])
+    constant = SISAClassifier(GaussianNB(), n_shards=20, random_state=0).fit(X, rare)
+    mixed = [len(np.unique(rare[constant.allocation_.rows(k)])) == 2 for k in range(20)]
+    row = next(row for row in range(100) if not mixed[constant.allocation_.shard[row]])
+    work = constant.unlearn([row]).receipts_[-1].work
+    assert work.samples == 0
+    assert work.full == sum(len(constant.allocation_.rows(k)) for k in range(20) if mixed[k])

@@ -1,0 +1,176 @@
+"""Graph unlearning on public graphs, each method beside retraining and UtU.
+
+    MLUNLEARN_DATA=/path/to/data python benchmarks/graph.py --data planetoid:Cora --task links --of edges --ratio 0.025
+
+writes one JSON file to ``benchmarks/results/``: every figure of every seed, the seeds, versions and the machine. The
+protocol is that of GNNDelete, with neighbourhoods followed in both directions: 5 % of the edges each for validation and
+test (nodes: 10 % each), forgotten edges drawn from those near (``in``) or far from (``out``) the test edges.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import time
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from torch_geometric.nn import GAT, GCN, GIN, GraphSAGE
+
+from mlunlearn.graph import (
+    D2DGN,
+    RGCN,
+    GNNDelete,
+    GradientAscent,
+    LinkPredictor,
+    NodeClassifier,
+    audit_graph,
+    choose_forgotten,
+    deletion_masks,
+    edge_list,
+    load_citation_full,
+    load_coauthor,
+    load_planetoid,
+    load_wordnet18rr,
+    split_edges,
+    split_nodes,
+    stochastic_block_model,
+)
+from mlunlearn.graph.reading import read_graph
+from mlunlearn.graph.sampling import generator, permute_heads
+from mlunlearn.graph.training import run
+
+SEEDS = (42, 21, 13, 87, 100)
+RESULTS = Path(__file__).parent / "results"
+NETWORKS = {"GCN": GCN, "GAT": GAT, "GIN": GIN, "GraphSAGE": GraphSAGE}
+LOADERS = {"planetoid": load_planetoid, "citation_full": load_citation_full, "coauthor": load_coauthor}
+METHODS = {
+    "GradientAscent": GradientAscent,
+    "GNNDelete": partial(GNNDelete, max_epochs=200),
+    "D2DGN": D2DGN,
+    "D2DGN untrained": partial(D2DGN, destroyer="untrained"),
+    "D2DGN negative_graph": partial(D2DGN, destroyer="negative_graph"),
+    "D2DGN random_pairs": partial(D2DGN, destroyer="random_pairs"),
+}
+
+
+def load(name, cache):
+    """Load a graph by ``kind:name``, or generate one: ``sbm:<nodes>``."""
+    kind, _, name = name.partition(":")
+    if kind == "sbm":
+        return stochastic_block_model([int(name) // 10] * 10, n_features=64, degree_in=8.0, random_state=0)
+    return load_wordnet18rr(cache=cache) if kind == "wordnet18rr" else LOADERS[kind](name, cache=cache)
+
+
+def split(data, task, seed):
+    """Split edges or nodes; the knowledge graph keeps its own split and gets negatives to test with."""
+    if getattr(data, "edge_type", None) is None:
+        return split_edges(data, random_state=seed) if task == "links" else split_nodes(data, random_state=seed)
+    data = data.clone()
+    data.test_neg_edge_index = permute_heads(data.test_pos_edge_index, data.test_pos_edge_type, generator(seed))
+    data.test_neg_edge_type = data.test_pos_edge_type
+    return data
+
+
+def estimator_for(data, task, network, seed, epochs):
+    """Make the model of the protocol."""
+    if getattr(data, "edge_type", None) is not None:
+        n_relations = read_graph(data).n_relations
+        return LinkPredictor(partial(RGCN, data.num_nodes, n_relations), max_epochs=epochs, random_state=seed)
+    make = NETWORKS[network]
+    if task == "links":
+        make = partial(make, data.num_features, 128, 2, out_channels=64)
+        return LinkPredictor(make, max_epochs=epochs, lr=5e-3, random_state=seed)
+    make = partial(make, data.num_features, 64, 2, out_channels=int(data.y.max()) + 1, dropout=0.5)
+    return NodeClassifier(make, max_epochs=epochs, random_state=seed)
+
+
+def request_for(data, task, of, ratio, where, seed):
+    """Draw what is forgotten."""
+    rng = np.random.RandomState(seed)
+    if of == "class":
+        if getattr(data, "edge_type", None) is not None:
+            return {"of": "edges", "classes": [int(ratio)]}
+        return {"classes": [int(rng.randint(int(data.y.max()) + 1))]}
+    if of == "edges":
+        if task == "links":
+            inside, outside = deletion_masks(data)
+            mask = inside if where == "in" else outside
+        else:
+            mask = np.ones(edge_list(data).shape[1], dtype=bool)
+        return {"of": "edges", "forget_idx": choose_forgotten(mask, ratio, rng)}
+    if task == "nodes":
+        training = np.flatnonzero(data.train_mask.numpy())
+        return {"forget_idx": training[choose_forgotten(np.ones(len(training), dtype=bool), ratio, rng)]}
+    return {"forget_idx": choose_forgotten(np.ones(data.num_nodes, dtype=bool), ratio, rng)}
+
+
+def flops(model, data):
+    """Count multiply-adds of one forward pass, twice each, by torch's counter (sparse sums are not counted)."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        run(model.module_, read_graph(data))
+    return counter.get_total_flops()
+
+
+def hardware():
+    """Name the machine."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = lines[0].split(":")[1].strip() if lines else cpu
+    return {"cpu": cpu, "threads": torch.get_num_threads(), "system": platform.platform(terse=True)}
+
+
+def main():
+    """Run one setting over all seeds, and write the figures down."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="planetoid:Cora")
+    parser.add_argument("--task", choices=["links", "nodes"], default="links")
+    parser.add_argument("--of", choices=["edges", "nodes", "class"], default="edges")
+    parser.add_argument("--ratio", type=float, default=0.025, help="share to forget; a relation, for a class of edges")
+    parser.add_argument("--where", choices=["in", "out"], default="in")
+    parser.add_argument("--network", choices=NETWORKS, default="GCN")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--references", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["GradientAscent", "GNNDelete", "D2DGN"])
+    parser.add_argument("--cache")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    epochs = options.epochs or (400 if options.task == "links" else 200)
+    figures, seconds, cost = {}, {}, 0
+    for seed in options.seeds:
+        data = split(load(options.data, options.cache), options.task, seed)
+        started = time.perf_counter()
+        original = estimator_for(data, options.task, options.network, seed, epochs).fit(data)
+        seconds[seed], cost = time.perf_counter() - started, flops(original, data)
+        request = request_for(data, options.task, options.of, options.ratio, options.where, seed)
+        methods = {name: partial(METHODS[name], random_state=seed) for name in options.methods}
+        result = audit_graph(
+            original, data, methods=methods, n_references=options.references, random_state=seed, **request
+        )
+        figures[seed] = result.to_frame().to_dict(orient="index")
+    record = {
+        "setting": {**vars(options), "epochs": epochs, "seeds": list(options.seeds)},
+        "figures": figures,
+        "seconds_original": seconds,
+        "flops_per_forward": cost,
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "versions": {name: version(name) for name in ("mlunlearn", "torch", "torch-geometric", "numpy")},
+        "hardware": hardware(),
+    }
+    del record["setting"]["cache"]
+    name = f"graph_{options.data.replace(':', '-')}_{options.network}_{options.task}_{options.of}_{options.ratio:g}"
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}_{options.where}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,383 @@
+"""Public graphs through their own loaders, and the splits of the published protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.transforms import NormalizeFeatures
+
+from mlunlearn.graph.reading import edge_list, read_graph
+from mlunlearn.graph.sampling import sample_non_edges
+
+_DATA_VARIABLE = "MLUNLEARN_DATA"
+
+
+def split_edges(data: Data, *, val: float = 0.05, test: float = 0.05, random_state: Any = None) -> Data:
+    """Hold out edges for validation and test, and draw as many non-edges.
+
+    Parameters
+    ----------
+    data : torch_geometric.data.Data
+        An undirected graph.
+    val, test : float, default=0.05
+        Shares of the edges.
+    random_state : int, RandomState instance or None, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    torch_geometric.data.Data
+        The same nodes; ``edge_index`` holds the training edges, ``val_pos_edge_index``, ``val_neg_edge_index``,
+        ``test_pos_edge_index`` and ``test_neg_edge_index`` hold the others, one column a pair. No negative is an edge
+        of any of the three parts.
+
+    Examples
+    --------
+    >>> from mlunlearn.graph import edge_list, split_edges, stochastic_block_model
+    >>> data = stochastic_block_model([50, 50], random_state=0)
+    >>> split = split_edges(data, random_state=0)
+    >>> edge_list(data).shape[1] == edge_list(split).shape[1] + 2 * split.test_pos_edge_index.shape[1]
+    True
+    """
+    rng = check_random_state(random_state)
+    edges = edge_list(data)
+    n_edges = edges.shape[1]
+    n_val, n_test = int(val * n_edges), int(test * n_edges)
+    edges = edges[:, torch.from_numpy(rng.permutation(n_edges))]
+    held_out, training = edges[:, : n_val + n_test], edges[:, n_val + n_test :]
+    generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
+    negatives = sample_non_edges(read_graph(data), n_val + n_test, generator)
+    split = data.clone()
+    split.edge_index = torch.cat([training, training.flip(0)], dim=1)
+    split.val_pos_edge_index, split.test_pos_edge_index = held_out[:, :n_val], held_out[:, n_val:]
+    split.val_neg_edge_index, split.test_neg_edge_index = negatives[:, :n_val], negatives[:, n_val:]
+    return split
+
+
+def split_nodes(data: Data, *, val: float = 0.1, test: float = 0.1, random_state: Any = None) -> Data:
+    """Hold out nodes for validation and test; train on the labels of all others.
+
+    Parameters
+    ----------
+    data : torch_geometric.data.Data
+        A graph with labels.
+    val, test : float, default=0.1
+        Shares of the nodes.
+    random_state : int, RandomState instance or None, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    torch_geometric.data.Data
+        The same graph with new masks.
+
+    Examples
+    --------
+    >>> from mlunlearn.graph import split_nodes, stochastic_block_model
+    >>> data = split_nodes(stochastic_block_model([50, 50], random_state=0), random_state=0)
+    >>> int(data.train_mask.sum()), int(data.val_mask.sum()), int(data.test_mask.sum())
+    (80, 10, 10)
+    """
+    n_nodes = int(data.num_nodes)
+    order = torch.from_numpy(check_random_state(random_state).permutation(n_nodes))
+    n_val, n_test = int(val * n_nodes), int(test * n_nodes)
+    parts = order.split([n_nodes - n_val - n_test, n_val, n_test])
+    result = data.clone()
+    for name, rows in zip(("train_mask", "val_mask", "test_mask"), parts, strict=True):
+        mask = torch.zeros(n_nodes, dtype=torch.bool)
+        mask[rows] = True
+        result[name] = mask
+    return result
+
+
+def deletion_masks(data: Data, *, hops: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Tell training edges near the test edges from those far away, the `in` and `out` of the published protocol.
+
+    Parameters
+    ----------
+    data : torch_geometric.data.Data
+        What `split_edges` returned, or a knowledge graph with ``test_pos_edge_index``.
+    hops : int, default=2
+        How far from an end of a test edge is near.
+
+    Returns
+    -------
+    inside : ndarray of bool, shape (n_edges,)
+        Both ends are within `hops` of an end of a test edge, by position in ``edge_list(data)``.
+    outside : ndarray of bool, shape (n_edges,)
+        The others.
+
+    Notes
+    -----
+    Hops follow edges in both directions. Published code follows them from the lower to the higher node only, and so
+    counts most of the near edges as far.
+
+    Examples
+    --------
+    >>> from mlunlearn.graph import deletion_masks, split_edges, stochastic_block_model
+    >>> inside, outside = deletion_masks(split_edges(stochastic_block_model([200], random_state=0), random_state=0))
+    >>> bool((inside ^ outside).all())
+    True
+    """
+    graph = read_graph(data)
+    near = graph.within(data.test_pos_edge_index.flatten(), hops)
+    inside = near[graph.pairs].all(dim=0).numpy()
+    return inside, ~inside
+
+
+def choose_forgotten(mask: np.ndarray, ratio: float, random_state: Any = None) -> np.ndarray:
+    """Draw a share of all edges from those that may be forgotten.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (n,)
+        Which may be drawn.
+    ratio : float
+        Share of all `n`.
+    random_state : int, RandomState instance or None, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of int
+        Ascending positions.
+
+    Raises
+    ------
+    ValueError
+        If too few may be drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlunlearn.graph import choose_forgotten
+    >>> choose_forgotten(np.array([True, False, False, True]), 0.5, random_state=0)
+    array([0, 3])
+    """
+    candidates = np.flatnonzero(mask)
+    n = max(round(ratio * len(mask)), 1)
+    if n > len(candidates):
+        raise ValueError(f"a share of {ratio:.1%} is {n} of {len(mask)}, but only {len(candidates)} may be drawn.")
+    return np.sort(check_random_state(random_state).choice(candidates, n, replace=False))
+
+
+# ------------------------------------------------------------------ loaders
+
+
+def load_planetoid(name: str = "Cora", *, root: Any = None, cache: Any = None) -> Data:
+    """Load Cora, CiteSeer or PubMed with the public split of their nodes; rows of features sum to one.
+
+    Parameters
+    ----------
+    name : str, default='Cora'
+        Which.
+    root : path or None, default=None
+        Folder of data sets; None reads the variable ``MLUNLEARN_DATA``. The raw files are in ``planetoid/<name>/raw``.
+    cache : path or None, default=None
+        Where the loader writes; None is ``~/.cache/mlunlearn``. Raw files that `root` lacks are downloaded to it.
+
+    Returns
+    -------
+    torch_geometric.data.Data
+        The graph.
+
+    Examples
+    --------
+    >>> from mlunlearn.graph import load_planetoid
+    >>> data = load_planetoid("Cora", root="~/data")  # doctest: +SKIP
+    """
+    from torch_geometric.datasets import Planetoid
+
+    return _load(lambda at: Planetoid(at, name, transform=NormalizeFeatures()), "planetoid", f"{name}/raw", root, cache)
+
+
+def load_citation_full(name: str = "Cora", *, root: Any = None, cache: Any = None) -> Data:
+    """Load a full citation graph (Cora, Cora_ML, CiteSeer, DBLP or PubMed); rows of features sum to one.
+
+    Parameters
+    ----------
+    name : str, default='Cora'
+        Which.
+    root : path or None, default=None
+        Folder of data sets, with ``citation_full/<name>/raw``; None reads ``MLUNLEARN_DATA``.
+    cache : path or None, default=None
+        Where the loader writes; None is ``~/.cache/mlunlearn``.
+
+    Returns
+    -------
+    torch_geometric.data.Data
+        The graph, without a split.
+
+    Examples
+    --------
+    >>> from mlunlearn.graph import load_citation_full
+    >>> data = load_citation_full("DBLP", root="~/data")  # doctest: +SKIP
+    """
+    from torch_geometric.datasets import CitationFull
+
+    folder = f"{name.lower()}/raw"
+    return _load(lambda at: CitationFull(at, name, NormalizeFeatures()), "citation_full", folder, root, cache)
+
+
+def load_coauthor(name: str = "CS", *, root: Any = None, cache: Any = None) -> Data:
+    """Load a co-author graph (CS or Physics); rows of features sum to one.
+
+    Parameters
+    ----------
+    name : str, default='CS'
+        Which.
+    root : path or None, default=None
+        Folder of data sets, with ``coauthor/<name>/raw``; None reads ``MLUNLEARN_DATA``.
+    cache : path or None, default=None
+        Where the loader writes; None is ``~/.cache/mlunlearn``.
+
+    Returns
+    -------
+    torch_geometric.data.Data
+        The graph, without a split.
+
+    Examples
+    --------
+    >>> from mlunlearn.graph import load_coauthor
+    >>> data = load_coauthor("CS", root="~/data")  # doctest: +SKIP
+    """
+    from torch_geometric.datasets import Coauthor
+
+    return _load(lambda at: Coauthor(at, name, NormalizeFeatures()), "coauthor", f"{name}/raw", root, cache)
+
+
+def load_wordnet18rr(*, root: Any = None, cache: Any = None) -> Data:
+    """Load the knowledge graph WordNet18RR with its official split.
+
+    Parameters
+    ----------
+    root : path or None, default=None
+        Folder of data sets, with ``wordnet18rr/raw``; None reads ``MLUNLEARN_DATA``.
+    cache : path or None, default=None
+        Where the loader writes; None is ``~/.cache/mlunlearn``.
+
+    Returns
+    -------
+    torch_geometric.data.Data
+        ``edge_index`` and ``edge_type`` hold the training triples, ``val_pos_edge_index``, ``val_pos_edge_type``,
+        ``test_pos_edge_index`` and ``test_pos_edge_type`` the others.
+
+    Examples
+    --------
+    >>> from mlunlearn.graph import load_wordnet18rr
+    >>> data = load_wordnet18rr(root="~/data")  # doctest: +SKIP
+    """
+    from torch_geometric.datasets import WordNet18RR
+
+    data = _load(WordNet18RR, "wordnet18rr", "raw", root, cache)
+    parts = {part: data[f"{part}_mask"] for part in ("train", "val", "test")}
+    held_out = {
+        f"{part}_pos_{name}": values[..., parts[part]]
+        for part in ("val", "test")
+        for name, values in (("edge_index", data.edge_index), ("edge_type", data.edge_type))
+    }
+    train = parts["train"]
+    return Data(
+        edge_index=data.edge_index[:, train], edge_type=data.edge_type[train], num_nodes=data.num_nodes, **held_out
+    )
+
+
+def load_ogb_nodes(name: str = "ogbn-arxiv", *, root: Any = None) -> Data:
+    """Load a node classification graph of the Open Graph Benchmark with its official split, made undirected.
+
+    Parameters
+    ----------
+    name : str, default='ogbn-arxiv'
+        Which.
+    root : path or None, default=None
+        Folder of data sets, with ``ogb``; None reads ``MLUNLEARN_DATA``.
+
+    Returns
+    -------
+    torch_geometric.data.Data
+        The graph with masks.
+
+    Examples
+    --------
+    >>> from mlunlearn.graph import load_ogb_nodes
+    >>> data = load_ogb_nodes("ogbn-arxiv", root="~/data")  # doctest: +SKIP
+    """
+    from ogb.nodeproppred import PygNodePropPredDataset
+    from torch_geometric.transforms import RemoveSelfLoops, ToUndirected
+
+    dataset = PygNodePropPredDataset(name, root=str(_data_root(root) / "ogb"))
+    data = RemoveSelfLoops()(ToUndirected()(dataset[0]))
+    data.y = data.y.squeeze(-1)
+    for part, idx in dataset.get_idx_split().items():
+        mask = torch.zeros(data.num_nodes, dtype=torch.bool)
+        mask[idx] = True
+        data[{"valid": "val"}.get(part, part) + "_mask"] = mask
+    return data
+
+
+def load_ogb_links(name: str = "ogbl-collab", *, root: Any = None) -> Data:
+    """Load a link prediction graph of the Open Graph Benchmark with its official split.
+
+    Parameters
+    ----------
+    name : str, default='ogbl-collab'
+        Which.
+    root : path or None, default=None
+        Folder of data sets, with ``ogb``; None reads ``MLUNLEARN_DATA``.
+
+    Returns
+    -------
+    torch_geometric.data.Data
+        As `split_edges` returns it.
+
+    Examples
+    --------
+    >>> from mlunlearn.graph import load_ogb_links
+    >>> data = load_ogb_links("ogbl-collab", root="~/data")  # doctest: +SKIP
+    """
+    from ogb.linkproppred import PygLinkPropPredDataset
+
+    dataset = PygLinkPropPredDataset(name, root=str(_data_root(root) / "ogb"))
+    split, data = dataset.get_edge_split(), dataset[0]
+
+    def columns(part: str, kind: str = "edge") -> Tensor:
+        pairs = split[part][kind].t()
+        return pairs[:, pairs[0] != pairs[1]]
+
+    training = columns("train")
+    return Data(
+        x=data.x,
+        edge_index=torch.unique(torch.cat([training, training.flip(0)], dim=1), dim=1),
+        val_pos_edge_index=columns("valid"),
+        val_neg_edge_index=columns("valid", "edge_neg"),
+        test_pos_edge_index=columns("test"),
+        test_neg_edge_index=columns("test", "edge_neg"),
+        num_nodes=data.num_nodes,
+    )
+
+
+def _data_root(root: Any) -> Path:
+    root = root or os.environ.get(_DATA_VARIABLE)
+    if not root:
+        raise ValueError(f"say where data sets are: pass root=, or set the variable {_DATA_VARIABLE}.")
+    return Path(root).expanduser()
+
+
+def _load(loader: Callable[[str], Any], name: str, raw: str, root: Any, cache: Any) -> Data:
+    """Let a loader write beside links to the raw files, so that the data root stays as it is."""
+    cache = Path(cache or "~/.cache/mlunlearn").expanduser() / name
+    root = root or os.environ.get(_DATA_VARIABLE)
+    source, target = (None if root is None else Path(root).expanduser() / name / raw), cache / raw
+    if source is not None and source.is_dir() and not target.exists():
+        target.mkdir(parents=True)
+        for file in source.iterdir():
+            (target / file.name).symlink_to(file.resolve())
+    return loader(str(cache))[0]

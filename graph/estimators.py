@@ -1,0 +1,228 @@
+"""What node classifiers and link predictors share, and how unlearners speak to them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from mlunlearn.exceptions import DataNotAttachedError
+from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.reading import read_graph
+from mlunlearn.graph.sampling import generator
+from mlunlearn.graph.training import device_of, evaluate, make_module, train
+from mlunlearn.seeds import root_seed
+
+
+class GraphEstimator(BaseEstimator):
+    """What node classifiers and link predictors share; unlearners speak to models through this.
+
+    A kind of task says what it learns from (``check_trainable``, ``n_trained``) and by which loss (``loss``).
+
+    Parameters
+    ----------
+    module : torch.nn.Module or callable
+        The network, or a function without arguments that makes one.
+    max_epochs : int, default=200
+        Full-batch steps.
+    lr : float, default=0.01
+        Adam's learning rate.
+    weight_decay : float, default=5e-4
+        L2 penalty.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights (where `module` is a function), dropout and negatives.
+    device : str, default='cpu'
+        Where to compute.
+    """
+
+    _data: Graph | None
+
+    def __init__(
+        self,
+        module: Any,
+        *,
+        max_epochs: int = 200,
+        lr: float = 0.01,
+        weight_decay: float = 5e-4,
+        random_state: Any = None,
+        device: str = "cpu",
+    ):
+        self.module = module
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, data: Data) -> Self:
+        """Train from the initial weights.
+
+        Parameters
+        ----------
+        data : torch_geometric.data.Data
+            The graph, undirected, with ``train_mask`` where only some labels are for training; or a knowledge graph
+            with ``edge_type``, every triple once. Nothing in it is changed.
+
+        Returns
+        -------
+        self
+            The trained model, which refers to the data to answer for its nodes.
+
+        Raises
+        ------
+        ValueError
+            If the graph is not what the model takes.
+        """
+        return self.fit_graph(read_graph(data))
+
+    def fit_graph(self, graph: Graph) -> Self:
+        """Train on a graph that was read already.
+
+        Parameters
+        ----------
+        graph : Graph
+            What to learn from.
+
+        Returns
+        -------
+        self
+            The trained model.
+        """
+        self.check_trainable(graph)
+        seed = root_seed(self.random_state)
+        module = make_module(self.module, seed, self.device)
+        placed = graph.to(self.device)
+        self._learn_classes(module, placed)
+        train(
+            module.train(),
+            lambda epoch: self.loss(module, placed, generator(seed, epoch)),
+            epochs=self.max_epochs,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            seed=seed,
+        )
+        self.module_ = module.eval()
+        self._data = graph
+        return self
+
+    def moved(self, graph: Graph, module: nn.Module | None = None) -> Self:
+        """Return the same model on another graph, or with other weights.
+
+        Parameters
+        ----------
+        graph : Graph
+            What it answers for from now on.
+        module : torch.nn.Module or None, default=None
+            Its network; None keeps this one's.
+
+        Returns
+        -------
+        GraphEstimator
+            A shallow copy; this one is left as it is.
+        """
+        twin = copy.copy(self)
+        twin._data = graph
+        twin.module_ = self.module_ if module is None else module.eval()
+        return twin
+
+    def check_trainable(self, graph: Graph) -> None:
+        """Refuse a graph there is nothing to learn from.
+
+        Parameters
+        ----------
+        graph : Graph
+            The graph.
+
+        Raises
+        ------
+        ValueError
+            If it holds nothing that the loss counts.
+        """
+        raise NotImplementedError
+
+    def n_trained(self, graph: Graph) -> int:
+        """Count what the loss is a mean over.
+
+        Parameters
+        ----------
+        graph : Graph
+            The graph.
+
+        Returns
+        -------
+        int
+            Labelled nodes, or edges.
+        """
+        raise NotImplementedError
+
+    def loss(self, module: nn.Module, graph: Graph, rng: torch.Generator) -> Tensor:
+        """Return the training loss on the whole graph.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            The network.
+        graph : Graph
+            What to learn from, on the module's device.
+        rng : torch.Generator
+            Draws negatives.
+
+        Returns
+        -------
+        Tensor
+            One number.
+        """
+        raise NotImplementedError
+
+    def _learn_classes(self, module: nn.Module, graph: Graph) -> None:
+        self.classes_ = np.arange(2)
+
+    def _outputs(self, data: Data | None) -> tuple[Tensor, Graph]:
+        """Run the network, on the remembered graph or on another."""
+        check_is_fitted(self, "module_")
+        if data is None and self._data is None:
+            raise DataNotAttachedError(
+                f"This {type(self).__name__} was reloaded without its graph, which is never saved with a model; pass "
+                "the graph to ask about as data."
+            )
+        relations = None if self._data is None else self._data.n_relations or None
+        graph = self._data if data is None else read_graph(data, relations)
+        assert graph is not None
+        return evaluate(self.module_, graph.to(device_of(self.module_))), graph
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The graph is never saved."""
+        state = super().__getstate__()
+        return {**state, "_data": None} if "_data" in state else state
+
+
+def known_rows(graph: Graph, positions: Tensor) -> Tensor:
+    """Find the rows of nodes, in the order asked.
+
+    Parameters
+    ----------
+    graph : Graph
+        Where to look.
+    positions : Tensor of int
+        Positions of nodes, in any shape.
+
+    Returns
+    -------
+    Tensor of int
+        Rows, in the same shape.
+
+    Raises
+    ------
+    ValueError
+        If a node is not there, or is forgotten.
+    """
+    rows = graph.rows_of(positions)
+    if (rows < 0).any():
+        raise ValueError(f"node {int(positions[rows < 0][0])} is not in the graph: it never was, or it is forgotten.")
+    return rows

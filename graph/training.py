@@ -1,0 +1,240 @@
+"""How a graph module is made, run and trained: full batches, fixed seeds, one thread."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mlunlearn.graph.graphs import Graph
+from mlunlearn.nets import seeded
+
+
+def make_module(module: Any, seed: int, device: str = "cpu") -> nn.Module:
+    """Make the module that training starts from.
+
+    Parameters
+    ----------
+    module : torch.nn.Module or callable
+        An instance is copied, and its weights as passed are the initial weights; a class or factory is called.
+    seed : int
+        Draws the initial weights where a factory is called.
+    device : str, default='cpu'
+        Where to put it.
+
+    Returns
+    -------
+    torch.nn.Module
+        Shares nothing with what was passed. Layers that would cache the graph no longer do.
+
+    Raises
+    ------
+    TypeError
+        If `module` is neither.
+    """
+    if isinstance(module, nn.Module):
+        made = copy.deepcopy(module)
+    elif callable(module):
+        with seeded(seed, device):
+            made = module()
+    else:
+        raise TypeError(f"expected a torch module or a function that makes one, got {type(module).__name__}.")
+    return without_caches(made).to(device)
+
+
+def without_caches(module: nn.Module) -> nn.Module:
+    """Switch off layers' caches, which would go on answering from a graph that is gone.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed in place; ``GCNConv(cached=True)`` and its like keep propagation weights of the first graph they see.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same object.
+    """
+    for part in module.modules():
+        if getattr(part, "cached", False) is True:
+            vars(part)["cached"] = False
+        for name in [name for name in vars(part) if name.startswith("_cached_")]:
+            setattr(part, name, None)
+    return module
+
+
+def redraw(module: nn.Module, seed: int) -> nn.Module:
+    """Draw all weights of a copy anew.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Left as it is. All parameters must belong to parts that have ``reset_parameters()``.
+    seed : int
+        The drawn weights depend on the seed and on their shapes, and on nothing that was learned.
+
+    Returns
+    -------
+    torch.nn.Module
+        The copy.
+
+    Raises
+    ------
+    ValueError
+        If some parameter cannot be drawn anew.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlunlearn.graph.training import redraw
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> torch.equal(redraw(layer, seed=0).weight, layer.weight)
+    False
+    """
+    twin = copy.deepcopy(module)
+    with seeded(seed, device_of(twin)):
+        stale = _reset(twin)
+    if stale:
+        raise ValueError(
+            f"the weights of {', '.join(sorted(stale))} cannot be drawn anew: give the module reset_parameters()."
+        )
+    return twin
+
+
+def _reset(module: nn.Module) -> set[str]:
+    """Reset a module or, where it cannot, its parts; name the classes whose own weights stay as they were."""
+    if callable(reset := getattr(module, "reset_parameters", None)):
+        reset()
+        return set()
+    own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    stale = {type(module).__name__} if own else set()
+    for part in module.children():
+        stale |= _reset(part)
+    return stale
+
+
+def device_of(module: nn.Module) -> str:
+    """Name the device a module is on."""
+    return str(next((parameter.device for parameter in module.parameters()), "cpu"))
+
+
+def run(module: nn.Module, graph: Graph) -> Tensor:
+    """Pass messages over a graph.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Called as ``module(x, edge_index)``, and for a knowledge graph as ``module(x, edge_index, edge_type)``; with
+        the nodes' ``positions`` besides if it has an attribute ``takes_positions`` that is true.
+    graph : Graph
+        On the module's device.
+
+    Returns
+    -------
+    Tensor, shape (n_nodes, n_outputs)
+        One row a node.
+    """
+    messages = (graph.edge_index, graph.edge_type) if graph.n_relations else (graph.edge_index,)
+    options = {"positions": graph.positions} if getattr(module, "takes_positions", False) else {}
+    return module(graph.x, *messages, **options)
+
+
+def evaluate(module: nn.Module, graph: Graph) -> Tensor:
+    """Pass messages over a graph in evaluation mode, without gradients.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Left in the mode it was in.
+    graph : Graph
+        On the module's device.
+
+    Returns
+    -------
+    Tensor, shape (n_nodes, n_outputs)
+        One row a node.
+    """
+    training = module.training
+    with torch.no_grad(), seeded(0, device_of(module)):
+        outputs = run(module.eval(), graph)
+    module.train(training)
+    return outputs
+
+
+def pair_scores(module: nn.Module, z: Tensor, pairs: Tensor, types: Tensor | None = None) -> Tensor:
+    """Score pairs of nodes.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        If it has ``decode(z, pairs)`` (``decode(z, pairs, types)`` for a knowledge graph), that is the score; the
+        inner product of the two embeddings otherwise.
+    z : Tensor, shape (n_nodes, d)
+        Embeddings.
+    pairs : Tensor of int, shape (2, n)
+        Rows of the two nodes.
+    types : Tensor of int, shape (n,), or None
+        Relations.
+
+    Returns
+    -------
+    Tensor, shape (n,)
+        Scores; their sigmoid is the probability of an edge.
+    """
+    decode: Any = getattr(module, "decode", None)
+    if decode is not None:
+        return decode(z, pairs) if types is None else decode(z, pairs, types)
+    return (z[pairs[0]] * z[pairs[1]]).sum(dim=-1)
+
+
+def train(
+    module: nn.Module,
+    loss: Callable[[int], Tensor],
+    *,
+    epochs: int,
+    lr: float,
+    seed: int,
+    weight_decay: float = 0.0,
+    parameters: Iterable[nn.Parameter] | None = None,
+) -> None:
+    """Take Adam steps on a loss of the whole graph, one an epoch.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed in place; in training or evaluation mode, as it comes.
+    loss : callable
+        Takes the number of the epoch and returns the loss.
+    epochs : int
+        Steps.
+    lr : float
+        Learning rate.
+    seed : int
+        Seeds dropout.
+    weight_decay : float, default=0.0
+        L2 penalty.
+    parameters : iterable of torch.nn.Parameter or None, default=None
+        What to change; None means every parameter of the module.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss stops being finite.
+    """
+    if not epochs:
+        return
+    with seeded(seed, device_of(module)):
+        optimizer = torch.optim.Adam(
+            module.parameters() if parameters is None else parameters, lr=lr, weight_decay=weight_decay
+        )
+        for epoch in range(epochs):
+            optimizer.zero_grad()
+            value = loss(epoch)
+            value.backward()
+            optimizer.step()
+        module.zero_grad()
+    if not torch.isfinite(value.detach()):
+        raise FloatingPointError(f"the loss is {value.item()} after {epochs} epochs; try a lower learning rate.")

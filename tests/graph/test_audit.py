@@ -1,0 +1,140 @@
+"""The audit, on models whose figures are known."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from sklearn.frozen import FrozenEstimator
+from torch_geometric.nn import GCN
+
+from mlunlearn.graph import (
+    D2DGN,
+    GradientAscent,
+    LinkPredictor,
+    NodeClassifier,
+    Retrain,
+    UtU,
+    audit_graph,
+    find_leaks,
+    poison_recovery,
+    replay,
+    split_edges,
+    stochastic_block_model,
+)
+from mlunlearn.graph.audit import auc, mean_gap
+from mlunlearn.graph.reading import edge_list
+
+
+def test_areas_and_gaps_with_known_answers():
+    assert auc(torch.tensor([0.9, 0.8]), torch.tensor([0.1, 0.2])) == 1.0
+    assert auc(torch.tensor([0.5]), torch.tensor([0.5, 0.5])) == 0.5
+    assert np.isnan(auc(torch.tensor([]), torch.tensor([0.5])))
+    assert mean_gap(torch.tensor([0.2, 0.4]), torch.tensor([0.3, 0.2])) == pytest.approx(0.15)
+    assert mean_gap(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])) == pytest.approx(1.0)
+
+
+@pytest.fixture(scope="module")
+def remembering():
+    """A link predictor that remembers its edges, and 40 of them."""
+    data = stochastic_block_model([80] * 4, n_features=100, degree_in=3.0, random_state=1)
+    split = split_edges(data, val=0.15, test=0.15, random_state=1)
+    estimator = LinkPredictor(partial(GCN, 100, 64, 2, out_channels=32), max_epochs=100, random_state=0)
+    return estimator.fit(split), split, np.arange(0, edge_list(split).shape[1], 12)
+
+
+def test_the_table_always_holds_original_retraining_and_unlinking(remembering):
+    original, data, asked = remembering
+    methods = {"ours": partial(D2DGN, random_state=0), "unlinked": UtU}
+    result = audit_graph(original, data, asked, of="edges", methods=methods)
+    table = result.to_frame()
+    assert list(table.index) == ["Original", "Retrain", "UtU", "ours", "unlinked", "Retrain (sd)"]
+    figures = table.columns.drop("seconds")
+    assert table.loc["UtU", figures].equals(table.loc["unlinked", figures])
+    assert table.loc["Retrain", "auc_unseen"] == pytest.approx(0.5, abs=0.1)
+    assert table.loc["Original", "auc_unseen"] > table.loc["UtU", "auc_unseen"] > 0.7
+    gap = (table["auc_unseen"] - table.loc["Retrain", "auc_unseen"]).abs()
+    assert gap["ours"] < gap["UtU"] / 2
+    assert table.loc["Retrain", "gap_forget"] < table.loc["UtU", "gap_forget"]
+    assert (table["seconds"].drop("Original") > 0).sum() >= 4
+
+
+def test_a_retrained_model_is_at_the_noise_floor(remembering):
+    original, data, asked = remembering
+
+    def retrain(frozen):
+        from sklearn.base import clone
+
+        from mlunlearn.graph.training import redraw
+
+        estimator = clone(frozen.estimator).set_params(module=redraw(frozen.estimator.module_, 77))
+        return Retrain(estimator, random_state=77)
+
+    table = audit_graph(original, data, asked, of="edges", methods={"again": retrain}).to_frame()
+    assert table.loc["again", "gap_forget"] == pytest.approx(table.loc["Retrain", "gap_forget"], rel=0.3)
+
+
+@pytest.mark.parametrize(
+    "request_", [{"forget_idx": [1, 2, 3, 5]}, {"classes": 1}, {"forget_idx": [0, 4], "of": "edges"}]
+)
+def test_node_classifiers_are_audited(blocks, node_classifier, request_):
+    original = node_classifier(blocks, random_state=0).fit(blocks)
+    table = audit_graph(original, blocks, methods={"ours": GradientAscent}, n_references=2, **request_).to_frame()
+    assert table["accuracy_test"].drop("Retrain (sd)").between(0, 1).all()
+    assert np.isfinite(table["gap_test"]).all()
+
+
+def test_the_audit_leaves_the_original_alone(blocks, node_classifier, untouched):
+    original = node_classifier(blocks, random_state=0).fit(blocks)
+    watched, before = untouched(blocks), original.predict_proba(slice(None))
+    audit_graph(original, blocks, [1, 2], methods={"ours": D2DGN}, n_references=2)
+    watched.check()
+    assert (original.predict_proba(slice(None)) == before).all()
+
+
+def test_a_marked_class_is_replayed_by_unlinking_and_not_after_forgetting(blocks):
+    marked = np.flatnonzero(blocks.train_mask)[:8]
+    estimator = NodeClassifier(partial(GCN, 6 + 30, 16, 2, out_channels=4), max_epochs=80)
+    shares = {m: replay(m(estimator, random_state=0), blocks, marked, n_features=30) for m in (UtU, Retrain, D2DGN)}
+    assert [shares[m]["before"] for m in shares] == [1.0] * 3
+    assert [shares[m]["after"] for m in shares] == [1.0, 0.0, 0.0]
+
+
+def test_wrong_edges_hurt_and_retraining_recovers(blocks):
+    estimator = NodeClassifier(partial(GCN, 6, 16, 2, out_channels=3), max_epochs=60)
+    exact = poison_recovery(Retrain(estimator, random_state=0), blocks, share=1.0, random_state=0)
+    assert exact["poisoned"] < exact["clean"]
+    assert exact["recovered"] == exact["clean"]
+
+
+@pytest.mark.parametrize("method", [Retrain, UtU, D2DGN])
+def test_honest_methods_do_not_leak(blocks, links, node_classifier, link_predictor, method):
+    asked = np.flatnonzero(blocks.train_mask)[:3]
+    assert find_leaks(method(node_classifier(blocks), random_state=0), blocks, asked, random_state=0) == []
+    assert find_leaks(method(link_predictor(links), random_state=0), links, [3, 8], of="edges", random_state=0) == []
+
+
+def test_leaks_are_found(blocks, node_classifier):
+    class Pretending(UtU):
+        guarantee = "exact"
+
+    class Peeking(UtU):
+        def fit(self, data, **options):
+            whole = data.clone()
+            whole.train_mask = torch.ones_like(data.train_mask)
+            return super().fit(whole, **options)
+
+    asked = np.flatnonzero(blocks.train_mask)[:3]
+    found = find_leaks(Pretending(node_classifier(blocks), random_state=0), blocks, asked, random_state=0)
+    assert found == ["forgotten features", "forgotten labels", "forgotten edges"]
+    assert find_leaks(Peeking(node_classifier(blocks), random_state=0), blocks, asked) == ["test labels"]
+
+
+def test_a_change_after_the_request_cannot_reach_the_model(blocks, node_classifier):
+    data = blocks.clone()
+    trained = FrozenEstimator(node_classifier(data, random_state=0).fit(data))
+    model = D2DGN(trained, max_epochs=3, random_state=0).fit(data).unlearn([1, 2])
+    before = model.predict_proba([5, 9])
+    data.x[[1, 2]] += 100
+    data.edge_index[:] = 0
+    assert (model.predict_proba([5, 9]) == before).all()
