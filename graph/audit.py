@@ -90,10 +90,12 @@ def audit_graph(
     data : torch_geometric.data.Data
         The graph; ``test_mask`` and labels for a node classifier, ``test_pos_edge_index`` and
         ``test_neg_edge_index`` for a link predictor.
-    forget_idx, of, classes : as for `unlearn`
+    forget_idx : as for `unlearn`
         The request.
     methods : mapping of str to callable
         Each takes the frozen original and returns an unlearner around it, such as ``D2DGN``.
+    of, classes : as for `unlearn`
+        The rest of the request.
     n_references : int, default=3
         Models trained from weights of their own without what is forgotten; how far they are from each other is the
         noise floor.

@@ -33,6 +33,16 @@ class DeletionOperator(nn.Module):
     -----
     The matrices start as the identity, where the network answers as before. (Published code starts from a constant
     matrix, where the outputs of all affected nodes collapse onto one line.)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch_geometric.nn import GCN
+    >>> from mlunlearn.graph import DeletionOperator
+    >>> module, h = GCN(3, 4, 1), torch.ones(2, 4)
+    >>> operator = DeletionOperator(module, [torch.tensor([1])], [h])
+    >>> torch.equal(operator.apply_at(0, h, torch.arange(2)), h)
+    True
     """
 
     takes_positions = True

@@ -1,6 +1,7 @@
 """Every check fails on a model with the defect it is meant for: an unlearner that is wrong in one place."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -237,16 +238,17 @@ class SeedsByProcesses(SISAClassifier):
 @planted("check_forgotten_rows_have_no_influence", inner=GaussianNB, **SLICED)
 class KeepsAStaleCheckpoint(SISAClassifier):
     def _cut_out(self, shard, gone):
-        start, block, left = super()._cut_out(shard, gone)
-        return min(start + 1, self.n_slices_ - 1), block, left
+        job = super()._cut_out(shard, gone)
+        return job._replace(start=min(job.start + 1, self.n_slices_ - 1))
 
 
 @planted("check_unlearn_equals_fit_without", inner=lambda: MLPClassifier((4,), solver="adam"), epochs=2, **SLICED)
 class ForgetsMoments(SISAClassifier):
     def _train(self, jobs, n_total):
-        super()._train(jobs, n_total)
+        starts = super()._train(jobs, n_total)
         for model in (model for parts in self.checkpoints_ for model in parts):
             vars(model).pop("_optimizer", None)
+        return starts
 
 
 @planted("check_remainder_rows", inner=GaussianNB, **SLICED)
@@ -283,8 +285,8 @@ class SeedsByRequest(Retrain):
 
 @planted("check_every_row_is_learned_until_it_is_forgotten")
 class DropsTheRemainder(SISAClassifier):
-    def _group(self, group):
-        return super()._group(group)[:-1]
+    def _retained_rows(self, shard):
+        return super()._retained_rows(shard)[:-1]
 
 
 @planted("check_every_row_is_learned_until_it_is_forgotten")
@@ -363,15 +365,15 @@ class StirsOtherShards(SISAClassifier):
 
 @planted("check_receipts_count_the_work")
 class FlattersItself(SISAClassifier):
-    def _samples(self, counts, start=0):
-        return super()._samples(counts, start) // 2
+    def _unlearn(self, rows):
+        work = super()._unlearn(rows)
+        return replace(work, samples=work.samples // 2)
 
 
 @planted("check_cost_follows_the_formula", inner=GaussianNB, **SLICED)
 class RestartsFromTheBeginning(SISAClassifier):
     def _cut_out(self, shard, gone):
-        _, block, left = super()._cut_out(shard, gone)
-        return 0, block, left
+        return super()._cut_out(shard, gone)._replace(start=0)
 
 
 # ------------------------------------------------------------------ law, and no exactness
