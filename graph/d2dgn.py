@@ -72,6 +72,9 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     Needs: the remaining graph and, for the default destroyer, held-out edges or nodes (`val_pos_edge_index` or
     `val_mask`), of which no label is read. Cost: `max_epochs` passes, besides what the destroyer's own training takes.
 
+    Where it does not help: forgotten edges of a node classifier, for which the model has no answer of its own. The
+    similarity of hidden layers is distilled instead, and on Cora `UtU` is as near to retraining.
+
     The paper's destroyers drive what is forgotten below what a retrained model says of it, which an attacker can see;
     ``'calibrated'`` is not the paper's.
 

@@ -160,7 +160,7 @@ class Calibrated(_Targets):
     about held-out data of the same kind: validation edges for forgotten edges, validation nodes for forgotten nodes
     (the odds of their labels; shown without edges, as the forgotten ones are). A class that is forgotten as a whole
     leaves its probability to the others, in their proportions. Forgotten edges of a node classifier take over the
-    similarities of pairs without an edge.
+    similarities of one end with other nodes of the class that the other end is put in.
     """
 
     def response(self, scene: Scene) -> Tensor:
@@ -222,9 +222,17 @@ def _edge_reference(scene: Scene) -> Tensor:
 
 
 def _hidden_reference(scene: Scene) -> Tensor:
-    drawn = sample_non_edges(scene.deletion.remaining, max(len(scene.elements), 100), generator(scene.seed))
-    pairs = drawn.to(scene.after.x.device)
-    return replace(scene.elements, pairs=pairs).response(scene.preserver, scene.preserved)
+    """Score each forgotten pair's first node with another node that the preserver puts in the second one's class."""
+    elements, rng = scene.elements, generator(scene.seed)
+    assert elements.pairs is not None
+    classes = scene.preserved[-1].argmax(dim=1).cpu()
+    by_class, sizes = classes.argsort(stable=True), classes.bincount()
+    first, second = elements.pairs.cpu()
+    wanted = classes[second]
+    places = (torch.rand(len(wanted), generator=rng) * sizes[wanted]).long()
+    others = by_class[(sizes.cumsum(0) - sizes)[wanted] + places]
+    pairs = torch.stack([first, others]).to(elements.pairs.device)
+    return replace(elements, pairs=pairs).response(scene.preserver, scene.preserved)
 
 
 def _calibrated_posteriors(scene: Scene) -> Tensor:
