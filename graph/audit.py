@@ -107,10 +107,11 @@ def audit_graph(
 
         - ``auc_unseen``: forgotten against never trained on (test edges, or test nodes shown without edges, as
           forgotten nodes are), by the probability of the edge or of the true label. Retraining gives about 0.5; below,
-          what was forgotten stands out as suppressed, above, it is still remembered.
+          what was forgotten stands out as suppressed, above, it is still remembered. Absent where a node classifier
+          forgets edges or features, for which it has no answer of their own.
         - ``gap_forget``, ``gap_retain``, ``gap_test``: mean distance of probabilities to those of the references.
-        - ``auc_test``, or ``accuracy_test``, ``accuracy_forget`` and ``accuracy_near`` (test nodes whose output could
-          change).
+        - ``auc_test``, or ``accuracy_test``, ``accuracy_forget`` (forgotten nodes, or the nodes at forgotten edges and
+          features) and ``accuracy_near`` (test nodes whose output could change).
         - ``auc_forget``: retained against forgotten edges. The value of retraining is the aim: above, the model
           over-forgets.
         - ``auc_unseen_attached``: forgotten nodes shown with the edges they had, against test nodes.
@@ -192,27 +193,21 @@ def _ask_nodes(module: nn.Module, data: Data, deletion: Deletion, graph: Graph) 
         return evaluate(module, graph.to(device_of(module))).softmax(dim=1).cpu()
 
     answers = posteriors(graph)
-    attached = posteriors(deletion.before)
     test = data.test_mask.clone()
     test[deletion.nodes] = False
-    rows = deletion.nodes if len(deletion.nodes) else deletion.endpoints
-    alone = answers
-    if len(deletion.nodes):
-        alone = posteriors(deletion.after.without_pairs(torch.ones(deletion.after.n_edges, dtype=torch.bool)))
+    rows = deletion.nodes if deletion.of == "nodes" else deletion.endpoints
     near = test & deletion.affected(len(message_layers(module)))
-    labels = data.y[:, None]
-    return {
-        "forget": answers[rows],
-        "retain": answers[deletion.after.labelled],
-        "test": answers[test],
-        "own_forget": answers[rows].gather(1, labels[rows])[:, 0],
-        "own_unseen": alone[test].gather(1, labels[test])[:, 0],
-        "own_forget_attached": attached[rows].gather(1, labels[rows])[:, 0],
-        "own_unseen_attached": attached[test].gather(1, labels[test])[:, 0],
-        "right_forget": (answers[rows].argmax(dim=1) == data.y[rows]).float(),
-        "right_test": (answers[test].argmax(dim=1) == data.y[test]).float(),
-        "right_near": (answers[near].argmax(dim=1) == data.y[near]).float(),
-    }
+    parts = {"forget": answers[rows], "retain": answers[deletion.after.labelled], "test": answers[test]}
+    for name, chosen in {"forget": rows, "test": test, "near": near}.items():
+        parts[f"right_{name}"] = (answers[chosen].argmax(dim=1) == data.y[chosen]).float()
+    if deletion.of == "nodes":
+        edgeless = deletion.after.without_pairs(torch.ones(deletion.after.n_edges, dtype=torch.bool))
+        attached = posteriors(deletion.before)
+        parts["own_forget"] = answers[rows].gather(1, data.y[rows, None])[:, 0]
+        parts["own_unseen"] = posteriors(edgeless)[test].gather(1, data.y[test, None])[:, 0]
+        parts["own_forget_attached"] = attached[rows].gather(1, data.y[rows, None])[:, 0]
+        parts["own_unseen_attached"] = attached[test].gather(1, data.y[test, None])[:, 0]
+    return parts
 
 
 def _figures(ours: Outputs, references: list[Outputs]) -> Values:
@@ -224,8 +219,8 @@ def _figures(ours: Outputs, references: list[Outputs]) -> Values:
         figures["auc_forget"] = auc(parts["retain"], parts["forget"])
         figures["auc_test"] = auc(parts["test_pos"], parts["test_neg"])
     else:
-        figures["auc_unseen"] = auc(parts["own_forget"], parts["own_unseen"])
-        figures["auc_unseen_attached"] = auc(parts["own_forget_attached"], parts["own_unseen_attached"])
+        for end in ("", "_attached") if "own_forget" in parts else ():
+            figures[f"auc_unseen{end}"] = auc(parts[f"own_forget{end}"], parts[f"own_unseen{end}"])
         for name in ("test", "forget", "near"):
             figures[f"accuracy_{name}"] = float(parts[f"right_{name}"].mean())
     for name in ("forget", "retain", "test_pos" if links else "test"):

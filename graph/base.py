@@ -21,11 +21,11 @@ from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import KINDS, Deletion, Of, delete, resolve_edges
-from mlunlearn.nets import seeded
 from mlunlearn.receipts import Work
 from mlunlearn.requests import ForgetRequest, resolve_classes, resolve_positions
 from mlunlearn.seeds import derive_seeds, root_seed, set_seed
 from mlunlearn.state import ForgettingState, unchanged_on_failure
+from mlunlearn.torch_seeds import seeded
 
 
 class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):

@@ -229,7 +229,7 @@ def _hidden_reference(scene: Scene) -> Tensor:
 
 def _calibrated_posteriors(scene: Scene) -> Tensor:
     logits, graph = scene.remembered, scene.after
-    if scene.deletion.classes:
+    if scene.deletion.of == "nodes" and scene.deletion.classes:
         gone = torch.tensor(scene.deletion.classes)
         return logits.index_fill(1, gone.to(logits.device), float(logits.min()) - 10)
     held_out = graph.held_out_y >= 0

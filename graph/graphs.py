@@ -248,9 +248,5 @@ class Graph:
         moved: dict[str, Any] = {name: v.to(device) for name, v in vars(self).items() if isinstance(v, Tensor)}
         return replace(self, **moved)
 
-    def shared(self) -> Graph:
-        """Return a second holder of the same graph: itself, since it never changes."""
-        return self
-
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
         return self

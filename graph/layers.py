@@ -11,7 +11,7 @@ from torch_geometric.nn import MessagePassing
 
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.training import device_of, run
-from mlunlearn.nets import seeded
+from mlunlearn.torch_seeds import seeded
 
 
 def message_layers(module: nn.Module) -> list[nn.Module]:

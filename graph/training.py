@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mlunlearn.graph.graphs import Graph
-from mlunlearn.nets import seeded
+from mlunlearn.torch_seeds import seeded
 
 
 def make_module(module: Any, seed: int, device: str = "cpu") -> nn.Module:

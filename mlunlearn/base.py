@@ -267,18 +267,21 @@ class UnlearnerMixin(ForgettingState):
         return np.flatnonzero(left)
 
     def _group(self, group: int) -> np.ndarray:
-        """Positions of the retained rows that are trained on together as `group`, in training order."""
+        """Positions of the retained rows that have a checksum together, in training order."""
         return self._retained()
 
     def _read(self, group: int) -> Block:
         """Copy the retained rows of a group, and refuse them if they were edited since they were learned."""
         block = self._data.block(self._group(group))
+        self._refuse_edited(group, block)
+        return block
+
+    def _refuse_edited(self, group: int, block: Block) -> None:
         if block.checksum != self._checksums[group]:
             raise DataChangedError(
                 "The training data was edited after fit: retraining on it would not give the promised model. Restore "
                 "the arrays and call attach_data(X, y), or fit again."
             )
-        return block
 
     def attach_data(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Give a reloaded model its training data back.

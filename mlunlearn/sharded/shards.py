@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
@@ -66,6 +67,28 @@ def train_shard(
             spent.append(learner.samples(ends[part], int(sizes[part])) if trained else 0)
             checkpoints.append(model)
     return checkpoints, spent
+
+
+class Job(NamedTuple):
+    """A shard to train.
+
+    Parameters
+    ----------
+    shard, start : int
+        Which one, and from which slice on.
+    block : Block
+        Its retained rows, in training order.
+    positions : ndarray of int
+        Their positions.
+    changed : sequence of int
+        Slices whose rows are not those that were trained on before.
+    """
+
+    shard: int
+    start: int
+    block: Block
+    positions: np.ndarray
+    changed: Sequence[int]
 
 
 class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
@@ -134,26 +157,28 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self._train(self._fresh_jobs(), self.n_shards_)
 
     def _unlearn(self, rows: np.ndarray) -> Work:
-        starts: dict[int, int] = {}
-        jobs = []
-        for shard in np.unique(self.allocation_.shard[rows]).tolist():
-            gone = rows[self.allocation_.shard[rows] == shard]
-            starts[shard], block, left = self._cut_out(shard, gone)
-            jobs.append((shard, starts[shard], block, left))
-        self._train(jobs, len(jobs))
-        samples = sum(sum(self._spent[shard][start:]) for shard, start in starts.items())
-        full = sum(sum(spent) for spent in self._spent)
-        return Work(samples, full, {"shards": list(starts), "slices": list(starts.values())})
+        shards = self.allocation_.shard[rows]
+        hit = np.unique(shards).tolist()
+        starts = self._train((self._cut_out(shard, rows[shards == shard]) for shard in hit), len(hit))
+        samples = sum(sum(self._spent[shard][start:]) for shard, start in zip(hit, starts, strict=True))
+        return Work(samples, sum(map(sum, self._spent)), {"shards": hit, "slices": starts})
 
-    def _cut_out(self, shard: int, gone: np.ndarray) -> tuple[int, Block, np.ndarray]:
-        """Return the first slice to retrain, the rows left in the shard, and their positions."""
-        positions = self._group(shard)
-        keep = ~np.isin(positions, gone, assume_unique=True)
-        block = self._read(shard).take(keep)
-        start = int(self.allocation_.slice[gone].min())
+    def _cut_out(self, shard: int, gone: np.ndarray) -> Job:
+        """Take what is left of a shard, refuse it if it was edited, and find the slice to restart from."""
+        hit = np.unique(self.allocation_.slice[gone]).tolist()
+        rows = self._retained_rows(shard)
+        left = rows[~np.isin(rows, gone, assume_unique=True)]
+        block = self._data.block(left)
+        for part, stretch in enumerate(self._slices(left)):
+            group = shard * self.n_slices_ + part
+            if part in hit:
+                self._read(group)  # with the rows that go
+            else:
+                self._refuse_edited(group, block.part(stretch))
+        start = min(hit)
         if self._task == "classifier" and not np.array_equal(np.unique(block.y), self._shard_classes[shard]):
             start = 0  # the shard lost a label, and its first slice was told all labels
-        return start, block, positions[keep]
+        return Job(shard, start, block, left, hit)
 
     # ------------------------------------------------------------ training
 
@@ -193,21 +218,28 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         np.maximum.at(highest, units, probability)
         return highest, units
 
-    def _fresh_jobs(self) -> Iterator[tuple[int, int, Block, np.ndarray]]:
+    def _fresh_jobs(self) -> Iterator[Job]:
         for shard in range(self.n_shards_):
-            positions = self._group(shard)
-            yield shard, 0, self._data.block(positions), positions
+            rows = self._retained_rows(shard)
+            yield Job(shard, 0, self._data.block(rows), rows, range(self.n_slices_))
 
-    def _train(self, jobs: Iterable[tuple[int, int, Block, np.ndarray]], n_total: int) -> None:
-        """Train shards from a slice on, in parallel, and put the results in place at the end."""
+    def _train(self, jobs: Iterable[Job], n_total: int) -> list[int]:
+        """Train shards, in parallel, put the results in place at the end, and tell which slices they started from.
+
+        Jobs are drawn one by one, so that the rows of few shards are in memory at once.
+        """
         checkpoints, spent = list(self.checkpoints_), list(self._spent)
         classes, checksums = list(self._shard_classes), dict(self._checksums)
         shards: list[int] = []
+        starts: list[int] = []
 
         def tasks() -> Iterator[Any]:
-            for shard, start, block, positions in jobs:
+            for shard, start, block, positions, changed in jobs:
                 shards.append(shard)
-                checksums[shard] = block.checksum
+                starts.append(start)
+                stretches = self._slices(positions)
+                for part in changed:
+                    checksums[shard * self.n_slices_ + part] = block.part(stretches[part]).checksum
                 classes[shard] = np.unique(block.y) if self._task == "classifier" else None
                 sizes = np.bincount(self.allocation_.slice[positions], minlength=self.n_slices_)
                 kept = self.checkpoints_[shard][:start]
@@ -220,10 +252,22 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             spent[shard] = [*spent[shard][: self.n_slices_ - len(newly_spent)], *newly_spent]
         self.checkpoints_, self._spent = checkpoints, spent
         self._shard_classes, self._checksums = classes, checksums
+        return starts
+
+    def _retained_rows(self, shard: int) -> np.ndarray:
+        rows = self.allocation_.rows(shard)
+        return rows[~self.forgotten_[rows]]
+
+    def _slices(self, rows: np.ndarray) -> list[slice]:
+        """Where each slice stands among rows of a shard."""
+        ends = np.searchsorted(self.allocation_.slice[rows], np.arange(self.n_slices_ + 1)).tolist()
+        return [slice(*pair) for pair in pairwise(ends)]
 
     def _group(self, group: int) -> np.ndarray:
-        rows = self.allocation_.rows(group)
-        return rows[~self.forgotten_[rows]]
+        """Rows of one slice: what is read again may be less than a shard, and is checked slice by slice."""
+        shard, part = divmod(group, self.n_slices_)
+        rows = self._retained_rows(shard)
+        return rows[self._slices(rows)[part]]
 
     # ---------------------------------------------------------- prediction
 

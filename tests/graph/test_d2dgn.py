@@ -8,13 +8,15 @@ import pytest
 import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
+from torch.utils.flop_counter import FlopCounterMode
 from torch_geometric.nn import GAT, GCN, GIN, GraphSAGE
 
-from mlunlearn.graph import D2DGN, LinkPredictor, NodeClassifier, Retrain, UtU, edge_list, split_edges
+from mlunlearn.graph import D2DGN, GNNDelete, LinkPredictor, NodeClassifier, Retrain, UtU, edge_list, split_edges
 from mlunlearn.graph import stochastic_block_model as block_model
 from mlunlearn.graph.destroyers import NegativeGraph, Scene, Untrained
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import delete
+from mlunlearn.graph.training import run
 
 KINDS = ("nodes", "edges", "features")
 DESTROYERS = ("calibrated", "untrained", "negative_graph", "random_pairs")
@@ -161,6 +163,17 @@ def test_the_student_has_the_shape_of_the_original(blocks, node_classifier):
     assert {n: v.shape for n, v in after.state_dict().items()} == {n: v.shape for n, v in before.state_dict().items()}
 
 
+def test_an_answer_costs_what_it_did_before(links, link_predictor):
+    """Unlike deletion operators, which are paid for with every answer."""
+    costs = {}
+    for method in (UtU, partial(D2DGN, max_epochs=2), partial(GNNDelete, max_epochs=2)):
+        model = method(link_predictor(links, max_epochs=2), random_state=0).fit(links).unlearn([3, 8], of="edges")
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            run(model.estimator_.module_, model._data)
+        costs[type(model)] = counter.get_total_flops()
+    assert costs[D2DGN] == costs[UtU] < costs[GNNDelete]
+
+
 @pytest.mark.parametrize("of", KINDS)
 @pytest.mark.parametrize("knowledge", ["response", "feature", "both"])
 @pytest.mark.parametrize("destroyer", ["untrained", "negative_graph"])
@@ -218,6 +231,13 @@ def test_a_forgotten_class_is_gone_and_the_others_stay():
     gone, stay = data.test_mask & (data.y == 1), data.test_mask & (data.y != 1)
     assert (ours.predict(gone) == 1).mean() <= (retrained.predict(gone) == 1).mean() + 0.05
     assert ours.score(stay, data.y[stay]) >= retrained.score(stay, data.y[stay]) - 0.05
+
+
+def test_a_class_that_loses_its_features_keeps_its_label(blocks, node_classifier):
+    model = D2DGN(node_classifier(blocks, max_epochs=60), random_state=0).fit(blocks)
+    model.unlearn(classes=[1], of="features")
+    assert (model.predict(blocks.test_mask & (blocks.y == 1)) == 1).any()
+    assert (model._data.y == 1).any()
 
 
 def test_forgotten_edges_come_nearer_to_edges_never_seen():
