@@ -83,8 +83,13 @@ class BlindspotRegressor(EditedRegressor):
 
     Budgets count gradient steps: on a few hundred rows the published "two epochs" are two steps, the blindspot model
     is still its initialisation, and imitating it does not lead towards the retrained model. The blindspot model
-    alone can be closer to the retrained one than the network that imitates it. In random deletions every method,
-    doing nothing included, lies within the distance between two retrained models.
+    alone can be closer to the retrained one than the network that imitates it; compare `predict_blindspot`.
+
+    It fails where so short a training from scratch learns little, as that of a convolutional network on small images
+    of faces: the blindspot model then predicts badly, the network that imitates it loses accuracy on the retained
+    rows too, and `FineTuneRegressor` is closer to retraining. Give `blind_steps` there. In random deletions doing
+    nothing is already about as far from a retrained model as another one is. Figures of all of these are in
+    ``benchmarks/results/regression_*.json``.
 
     References
     ----------
