@@ -121,7 +121,7 @@ class Iterative:
         draw, *seeds = pass_seeds(*key, epochs=self.slice_epochs)
         for seed, part in zip(seeds, split_passes(len(block), self.slice_epochs, draw), strict=False):
             _partial_fit(set_seed(model, seed, self.seed_names), block.part(part), classes)
-        return model
+        return _detached(model, block)
 
     def samples(self, n_seen: int, n_new: int) -> int:
         """The budget of one slice."""
@@ -141,7 +141,7 @@ class Additive:
     ) -> BaseEstimator:
         """Add the rows of the new slice alone."""
         model = fresh_copy(self.estimator, derive_seeds(*key)[0]) if previous is None else copy.deepcopy(previous)
-        return _partial_fit(model, block.part(slice(n_seen, len(block))), classes)
+        return _detached(_partial_fit(model, block.part(slice(n_seen, len(block))), classes), block)
 
     def samples(self, n_seen: int, n_new: int) -> int:
         """The new rows, once."""
@@ -216,7 +216,7 @@ def _partial_fit(model: BaseEstimator, block: Block, classes: Any, **options: An
         options["classes"] = classes
     if block.weight is not None:
         options["sample_weight"] = block.weight
-    return _detached(model.partial_fit(block.X, block.y, **options), block)
+    return model.partial_fit(block.X, block.y, **options)
 
 
 def _detached(model: BaseEstimator, block: Block) -> BaseEstimator:
