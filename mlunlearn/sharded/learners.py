@@ -222,6 +222,7 @@ def _partial_fit(model: BaseEstimator, block: Block, classes: Any, **options: An
 def _detached(model: BaseEstimator, block: Block) -> BaseEstimator:
     """Copy what a model keeps of its input, or it would keep the rows beside it in memory as well."""
     for name, value in vars(model).items():
-        if isinstance(value, np.ndarray) and np.may_share_memory(value, block.X):
+        is_view = isinstance(value, np.ndarray) and value.base is not None
+        if is_view and np.may_share_memory(value, block.X):
             vars(model)[name] = value.copy()
     return model
