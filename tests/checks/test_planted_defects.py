@@ -18,6 +18,7 @@ from mlunlearn.checks.suite import CHECKS
 from mlunlearn.data import Block, TrainingData
 from mlunlearn.receipts import Work
 from mlunlearn.requests import ForgetRequest
+from mlunlearn.sharded.shards import Job
 
 DEFECTS = []
 
@@ -124,12 +125,14 @@ class KeepsTheLabel(Retrain):
 @planted("check_failed_unlearn_changes_nothing", n_shards=3)
 class PutsShardsInPlaceOneByOne(SISAClassifier):
     def _train(self, jobs, n_total):
+        starts = []
         for job in jobs:
             before = self.checkpoints_
-            super()._train([job], n_total)
+            starts += super()._train([job], n_total)
             for place, parts in enumerate(self.checkpoints_):
                 before[place] = parts
             self.checkpoints_ = before
+        return starts
 
 
 @planted("check_failed_unlearn_changes_nothing")
@@ -339,8 +342,9 @@ class CountsWhatItSaw(Retrain):
 class ScalesAcrossShards(SISAClassifier):
     def _fresh_jobs(self):
         scale = self._data.X.std(axis=0)
-        for shard, start, block, positions in super()._fresh_jobs():
-            yield shard, start, Block(block.X / scale, block.y, block.weight), positions
+        for job in super()._fresh_jobs():
+            block = job.block
+            yield job._replace(block=Block(block.X / scale, block.y, block.weight))
 
 
 @planted("check_one_request_touches_one_shard")
@@ -349,7 +353,8 @@ class RetrainsEveryShard(SISAClassifier):
         work = super()._unlearn(rows)
         left = self._retained_without(rows)
         shards = (left[self.allocation_.shard[left] == shard] for shard in range(self.n_shards_))
-        jobs = [(k, 0, self._data.block(positions), positions) for k, positions in enumerate(shards)]
+        every = range(self.n_slices_)
+        jobs = [Job(k, 0, self._data.block(positions), positions, every) for k, positions in enumerate(shards)]
         self._train(jobs, len(jobs))
         return work
 
