@@ -154,12 +154,12 @@ class TrainingData:
 
     def block(self, positions: np.ndarray) -> Block:
         """Copy the rows at these positions, in this order."""
-        rows = np.searchsorted(self._positions, positions)
+        rows = self._rows(positions)
         return Block(self._take(rows), take_rows(self.y, rows), take_rows(self.weight, rows))
 
     def labels(self, positions: np.ndarray) -> Any:
         """Copy the targets at these positions."""
-        return take_rows(self.y, np.searchsorted(self._positions, positions))
+        return take_rows(self.y, self._rows(positions))
 
     def without(self, positions: np.ndarray) -> TrainingData:
         """Return a holder of the other rows, from which nothing leads to those at these positions.
@@ -177,7 +177,7 @@ class TrainingData:
         if not len(positions):
             return self
         keep = np.ones(len(self._positions), dtype=bool)
-        keep[np.searchsorted(self._positions, positions)] = False
+        keep[self._rows(positions)] = False
         left = copy.copy(self)
         if self._on_file is None:
             left._chunks = self._kept(keep)
@@ -187,6 +187,11 @@ class TrainingData:
             take_rows(values, keep) for values in (self._positions, self.y, self.weight)
         )
         return left
+
+    def _rows(self, positions: np.ndarray) -> np.ndarray:
+        """Find the held rows at these positions; no search while every row is held."""
+        complete = self._positions[-1] == len(self._positions) - 1
+        return positions if complete else np.searchsorted(self._positions, positions)
 
     def _take(self, rows: np.ndarray) -> Any:
         if self._on_file is not None:
