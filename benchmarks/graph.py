@@ -1,6 +1,6 @@
 """Graph unlearning on public graphs, each method beside retraining and UtU.
 
-    MLUNLEARN_DATA=/path/to/data python benchmarks/graph.py --data planetoid:Cora --task links --of edges --ratio 0.025
+    MLUNLEARN_DATA=/path/to/data python -m benchmarks.graph --data planetoid:Cora --task links --of edges --ratio 0.025
 
 writes one JSON file to ``benchmarks/results/``: every figure of every seed, the seeds, versions and the machine. The
 protocol is that of GNNDelete, with neighbourhoods followed in both directions: 5 % of the edges each for validation and
@@ -10,19 +10,16 @@ test (nodes: 10 % each), forgotten edges drawn from those near (``in``) or far f
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import resource
 import time
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from torch_geometric.nn import GAT, GCN, GIN, GraphSAGE
 
+from benchmarks.common import write_results
 from mlunlearn.graph import (
     D2DGN,
     RGCN,
@@ -47,7 +44,6 @@ from mlunlearn.graph.sampling import generator, permute_heads
 from mlunlearn.graph.training import run
 
 SEEDS = (42, 21, 13, 87, 100)
-RESULTS = Path(__file__).parent / "results"
 NETWORKS = {"GCN": GCN, "GAT": GAT, "GIN": GIN, "GraphSAGE": GraphSAGE}
 LOADERS = {"planetoid": load_planetoid, "citation_full": load_citation_full, "coauthor": load_coauthor}
 METHODS = {
@@ -118,16 +114,6 @@ def flops(model, data):
     return counter.get_total_flops()
 
 
-def hardware():
-    """Name the machine."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = lines[0].split(":")[1].strip() if lines else cpu
-    return {"cpu": cpu, "threads": torch.get_num_threads(), "system": platform.platform(terse=True)}
-
-
 def main():
     """Run one setting over all seeds, and write the figures down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -163,13 +149,11 @@ def main():
         "seconds_original": seconds,
         "flops_per_forward": cost,
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "versions": {name: version(name) for name in ("mlunlearn", "torch", "torch-geometric", "numpy")},
-        "hardware": hardware(),
+        "threads": torch.get_num_threads(),
     }
     del record["setting"]["cache"]
     name = f"graph_{options.data.replace(':', '-')}_{options.network}_{options.task}_{options.of}_{options.ratio:g}"
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}_{options.where}.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_results(f"{name}_{options.where}", record)
 
 
 if __name__ == "__main__":

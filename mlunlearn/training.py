@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from inspect import signature
 from typing import Any, Literal
 
 from sklearn.base import BaseEstimator, clone
@@ -135,8 +136,6 @@ def check_takes_weight(estimator: BaseEstimator, weight: Any, method: str = "fit
 
 def accepts(call: Any, name: str) -> bool:
     """Tell whether a method has a parameter of this name."""
-    from inspect import signature
-
     return name in signature(call).parameters
 
 
