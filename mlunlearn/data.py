@@ -190,7 +190,8 @@ class TrainingData:
 
     def _rows(self, positions: np.ndarray) -> np.ndarray:
         """Find the held rows at these positions; no search while every row is held."""
-        complete = self._positions[-1] == len(self._positions) - 1
+        n_held = len(self._positions)
+        complete = not n_held or self._positions[-1] == n_held - 1
         return positions if complete else np.searchsorted(self._positions, positions)
 
     def _take(self, rows: np.ndarray) -> Any:

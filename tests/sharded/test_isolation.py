@@ -75,7 +75,7 @@ def test_ids_are_dealt_out_evenly():
     assert chisquare(np.bincount(shards.astype(int), minlength=20)).pvalue > 1e-3
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(0, 0.9), min_size=1, max_size=80), st.floats(0.05, 1.0), st.integers(1, 4))
 def test_shards_by_risk_follow_the_algorithm(risk, bound, n_slices):
     risk = np.array(risk)
