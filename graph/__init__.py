@@ -22,6 +22,7 @@ from mlunlearn.graph.data import (
 )
 from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
 from mlunlearn.graph.gradient_ascent import GradientAscent
+from mlunlearn.graph.lazy_push import LazySGC
 from mlunlearn.graph.link_predictor import LinkPredictor
 from mlunlearn.graph.logistic_gnn import LogisticGNN
 from mlunlearn.graph.modules import RGCN
@@ -46,6 +47,7 @@ __all__ = [
     "GNNDelete",
     "GradientAscent",
     "GraphAudit",
+    "LazySGC",
     "LinkPredictor",
     "LogisticGNN",
     "NodeClassifier",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ class GraphForgettingMixin(ForgettingState):
     """
 
     _attach_call = "attach_data(data)"
-    _private_state = ("_data", "_checksum")
+    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_checksum")
 
     if TYPE_CHECKING:  # what a method brings along
         _accept: Callable[[Graph], None]

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator
 
-from mlunlearn.graph.linear import Change, Examples, LinearGNNMixin
+from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.linear import Change, Examples, LinearGNNMixin, all_examples
 from mlunlearn.graph.logistic import LogisticObjective, one_hot, spectral_norm
 from mlunlearn.graph.propagation import Propagation
 from mlunlearn.receipts import Work
@@ -145,12 +146,12 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
         self.coef_ = np.zeros(shape)
         self.coef_[self.present_] = found
         self.n_trainings_ += 1
-        self._accumulated = float(np.linalg.norm(objective.gradient(found))) + _rounding(examples)
+        self._accumulated = float(np.linalg.norm(objective.gradient(found))) + _rounding(objective, found)
         self.spent_ = self._accumulated + self._left_out(examples, found)
         if self.spent_ > self.budget_:
             raise ValueError(
                 f"training alone leaves {self.spent_:.2g} of a gradient, above the budget of {self.budget_:.2g}; "
-                "raise noise or epsilon, or propagate more closely."
+                "raise noise or epsilon, or lower tol."
             )
 
     def _objective(self, examples: Examples, noise: np.ndarray) -> LogisticObjective:
@@ -169,12 +170,17 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
             spent = accumulated + self._left_out(examples, coef[self.present_])
             retrained = not spent <= self.budget_
             if retrained:
-                self._train(examples)
+                self._train(self._caught_up(change) if examples.error else examples)
             else:
                 self.coef_, self._accumulated, self.spent_ = coef, accumulated, spent
         account = {"spent": self.spent_, "budget": self.budget_, "epsilon": self.epsilon, "delta": self.delta}
         passes = bool(len(change.old)) + (self._fit_steps if retrained else 0)
         return Work(samples=n * passes, full=n * self._fit_steps, details={**account, "retrained": retrained})
+
+    def _caught_up(self, change: Change) -> Examples:
+        """Propagate anew, so that nothing is held back."""
+        self._propagated = self._own_propagation().propagate(change.graph)
+        return all_examples(change.graph, self._propagated)
 
     def _step(self, change: Change, examples: Examples) -> tuple[np.ndarray, float]:
         """Solve for the Newton step, and bound the gradient that it leaves."""
@@ -187,22 +193,29 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
         unsolved = np.linalg.norm(objective.hessian_times(curvature, step) - (old - new), axis=1)
         quartic = np.sqrt(((examples.Z @ step.T) ** 4).sum(axis=0))
         bounds = _THIRD / 2 * spectral_norm(examples.Z) * quartic + unsolved
-        return step, float(np.linalg.norm(bounds)) + _rounding(examples)
+        return step, float(np.linalg.norm(bounds)) + _rounding(objective, weights)
 
     def _left_out(self, examples: Examples, weights: np.ndarray) -> float:
         """Bound how far the gradient on lazily propagated features is from that on exact ones."""
-        if not examples.errors.any():
+        if not examples.error:
             return 0.0
         objective = self._objective(examples, np.zeros_like(weights))
         slopes = np.abs(expit(examples.Z @ weights.T) - objective.targets)
-        reach = np.linalg.norm(examples.Z, axis=1) + examples.errors
+        reach = np.linalg.norm(examples.Z, axis=1) + examples.error
         by_row = slopes + np.outer(reach, np.linalg.norm(weights, axis=1)) / 4
-        return float(np.linalg.norm(examples.errors @ by_row))
+        return float(examples.error * np.linalg.norm(by_row))
+
+    def _answer_for(self, graph: Graph) -> None:
+        """Propagate anew; what lazy propagation had held back is paid for, once and for all."""
+        super()._answer_for(graph)
+        self._accumulated = self.spent_
 
     def _probabilities(self, scores: np.ndarray) -> np.ndarray:
         return expit(scores)
 
 
-def _rounding(examples: Examples) -> float:
-    """Bound what rounding adds to a gradient summed over examples."""
-    return float(4 * _EPS * np.linalg.norm(examples.Z, axis=1).sum())
+def _rounding(objective: LogisticObjective, weights: np.ndarray) -> float:
+    """Bound what rounding adds to a gradient."""
+    rows, size = np.linalg.norm(objective.Z, axis=1), np.linalg.norm(weights)
+    summed = (rows * (np.sqrt(len(weights)) + rows * size / 4)).sum()
+    return float(8 * _EPS * (summed + 2 * objective.penalty * size))

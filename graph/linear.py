@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
@@ -32,13 +32,13 @@ class Examples:
         Their propagated features.
     y : ndarray of int, shape (n,)
         Their labels.
-    errors : ndarray of shape (n,)
-        Bounds on the distance of each row of Z to the exact one.
+    error : float
+        Bound on the Frobenius norm of what is missing from Z.
     """
 
     Z: np.ndarray
     y: np.ndarray
-    errors: np.ndarray
+    error: float
 
     @classmethod
     def among(cls, graph: Graph, propagated: Any, rows: np.ndarray) -> Examples:
@@ -60,7 +60,7 @@ class Examples:
         """
         y = graph.y.numpy()
         chosen = np.flatnonzero(rows & (y >= 0))
-        return cls(propagated.features(chosen), y[chosen], propagated.errors(chosen))
+        return cls(propagated.features(chosen), y[chosen], propagated.error)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -133,7 +133,7 @@ class LinearGNNMixin(ClassifierMixin, GraphForgettingMixin):
         The classes that have labelled nodes.
     """
 
-    _private_state = ("_data", "_checksum", "_propagated")
+    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_checksum", "_propagated")
 
     if TYPE_CHECKING:
         propagation: Propagation | None
@@ -189,9 +189,8 @@ class LinearGNNMixin(ClassifierMixin, GraphForgettingMixin):
                 new=Examples.among(deletion.remaining, propagated, reached[deletion.kept.numpy()]),
             )
             self.present_ = np.bincount(change.graph.y[change.graph.labelled], minlength=len(self.classes_)) > 0
-            work = self._relearn(change)
             self._propagated = propagated
-        return work
+            return self._relearn(change)
 
     def _answer_for(self, graph: Graph) -> None:
         with one_thread():

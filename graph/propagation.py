@@ -45,20 +45,10 @@ class Propagated:
         """
         return self.propagation.combine([hop[rows] for hop in self.hops.arrays])
 
-    def errors(self, rows: np.ndarray) -> np.ndarray:
-        """Bound the distance of rows of Z to what they stand for.
-
-        Parameters
-        ----------
-        rows : ndarray of int or bool
-            Which.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,)
-            Zero: these features are exact.
-        """
-        return np.zeros(len(self.hops.arrays[0][rows]))
+    @property
+    def error(self) -> float:
+        """Bound on what is missing from the features: nothing."""
+        return 0.0
 
     def after(self, deletion: Deletion) -> tuple[Propagated, np.ndarray]:
         """Propagate over the graph after a deletion, as `Hops.after` does.
