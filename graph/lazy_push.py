@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ class Pushed:
         """
         return self.reserves[-1][rows] / np.sqrt(self.adjacency.degrees[rows, None])
 
-    @property
+    @cached_property
     def error(self) -> float:
         """Bound on the Frobenius norm of what is missing from the features of all nodes."""
         scale = 1 / self.adjacency.degrees
@@ -113,16 +114,15 @@ class Pushed:
         rewired = new[np.unique(pairs)]
         rewired = rewired[rewired >= 0]
         blanked = new[deletion.features.numpy()]
-        touched = [np.union1d(rewired, blanked)]
-        x = deletion.remaining.x.numpy()[touched[0]].astype(np.float64)
-        expected = x * np.sqrt(adjacency.degrees[touched[0], None])
-        residues[0][touched[0]] = expected - reserves[0][touched[0]]
+        rescaled = np.union1d(rewired, blanked)
+        x = deletion.remaining.x.numpy()[rescaled].astype(np.float64)
+        residues[0][rescaled] = x * np.sqrt(adjacency.degrees[rescaled, None]) - reserves[0][rescaled]
         changes = _operator_change(self.adjacency, adjacency, pairs, new, rewired, kept)
         for residue, reserve in zip(residues[1:], self.reserves, strict=False):
-            touched.append(changes.rows)
             residue[changes.rows] += changes.matrix @ reserve[changes.sources]
         reached = np.zeros(len(kept), dtype=bool)
         reached[rewired] = True
+        touched = [rescaled, *[changes.rows] * (len(residues) - 1)]
         moved = self._push(adjacency, reserves, residues, touched, reached, blanked)
         before = np.ones(self.adjacency.n_nodes, dtype=bool)
         before[kept] = reached
@@ -138,9 +138,10 @@ class Pushed:
         blanked: np.ndarray,
     ) -> float:
         """Push hop after hop, in place; mark the rows whose last reserve moved, and bound the rounding error."""
-        slack, arriving = 0.0, np.empty(0, dtype=int)
+        slack, arriving = 0.0, np.zeros(adjacency.n_nodes, dtype=bool)
         for hop, (reserve, residue) in enumerate(zip(reserves, residues, strict=True)):
-            rows = np.union1d(touched[hop], arriving).astype(int)
+            arriving[touched[hop]] = True
+            rows = np.flatnonzero(arriving)
             held = residue[rows]
             above = np.abs(held) > self.r_max
             if not hop:  # nothing of a forgotten feature stays where it was
@@ -155,7 +156,7 @@ class Pushed:
                 reached[rows] = True
             else:
                 spread = adjacency.operator("row", rows).T.tocsr()
-                arriving = np.flatnonzero(np.diff(spread.indptr))
+                arriving = np.diff(spread.indptr) > 0
                 residues[hop + 1][arriving] += spread[arriving] @ amounts
         return slack
 
