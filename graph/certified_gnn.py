@@ -161,7 +161,7 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
     def _relearn(self, change: Change) -> Work:
         examples, retrained = change.examples(), False
         n = len(examples)
-        if len(change.old):
+        if len(change.old) or examples.error:  # held back features may matter where none changed
             step, charge = self._step(change, examples)
             coef = self.coef_.copy()
             coef[~self.present_] = 0
@@ -185,6 +185,8 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
     def _step(self, change: Change, examples: Examples) -> tuple[np.ndarray, float]:
         """Solve for the Newton step, and bound the gradient that it leaves."""
         weights = self.coef_[self.present_]
+        if not len(change.old):
+            return np.zeros_like(weights), 0.0
         none = np.zeros_like(weights)
         old, new = (self._objective(part, none).gradient(weights) for part in (change.old, change.new))
         objective = self._objective(examples, none)

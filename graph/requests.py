@@ -153,7 +153,7 @@ def delete(graph: Graph, of: Of, ids: np.ndarray, classes: tuple[Any, ...] = ())
         return Deletion(of, graph, graph.without_features(rows), nothing, edges, rows, classes)
     gone = torch.zeros(graph.n_nodes, dtype=torch.bool)
     gone[rows] = True
-    edges = gone[graph.pairs].any(dim=0)
+    edges = graph.pairs_at(gone)
     after = graph.without_pairs(edges).without_labels(rows)
     return Deletion(of, graph, after, rows, edges, nothing, classes)
 
