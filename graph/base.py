@@ -12,7 +12,7 @@ import torch
 from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
@@ -38,7 +38,8 @@ class GraphForgettingMixin(ForgettingState):
     - ``_unlearn(deletion)`` assigns **new** objects to fitted attributes and returns a `Work`. While it runs,
       ``forgotten_`` still shows the state before;
     - ``_check_trainable(graph)`` refuses a graph that leaves nothing to learn from;
-    - ``_answer_for(graph)`` lets a reloaded model answer for its graph again.
+    - ``_answer_for(graph)`` lets a reloaded model answer for its graph again;
+    - ``_weights()`` names all that was learned.
 
     Attributes
     ----------
@@ -59,6 +60,7 @@ class GraphForgettingMixin(ForgettingState):
         _unlearn: Callable[[Deletion], Work]
         _check_trainable: Callable[[Graph], None]
         _answer_for: Callable[[Graph], None]
+        _weights: Callable[[], dict[str, Tensor]]
         _data: Graph
 
     # ---------------------------------------------------------------- fit
@@ -322,6 +324,9 @@ class GraphUnlearnerMixin(AnswersAsEstimator, GraphForgettingMixin):
 
     def _answer_for(self, graph: Graph) -> None:
         self.estimator_ = self.estimator_.moved(graph)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return self.estimator_.module_.state_dict()
 
     def _starting_module(self, deletion: Deletion) -> nn.Module:
         """Copy the trained network; weights that belong to what is forgotten alone are drawn anew."""

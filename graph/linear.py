@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 from torch_geometric.data import Data
 
 from mlunlearn.exceptions import DataNotAttachedError
@@ -195,6 +197,9 @@ class LinearGNNMixin(ClassifierMixin, GraphForgettingMixin):
     def _answer_for(self, graph: Graph) -> None:
         with one_thread():
             self._propagated = self._own_propagation().propagate(graph)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {"coef_": torch.from_numpy(self.coef_)}
 
     # ------------------------------------------------------------ answers
 

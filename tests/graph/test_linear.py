@@ -21,9 +21,11 @@ from mlunlearn.graph import (
     LogisticGNN,
     RidgeGNN,
     edge_list,
+    find_leaks,
     replay,
     stochastic_block_model,
 )
+from mlunlearn.receipts import Work
 
 EXACT = {"RidgeGNN": RidgeGNN, "LogisticGNN": partial(LogisticGNN, alpha=0.01)}
 METHODS = {**EXACT, "CertifiedGNN": partial(CertifiedGNN, noise=3.0)}
@@ -171,6 +173,20 @@ def test_labels_for_testing_never_change_the_outcome(make, blocks):
     other.y[blocks.test_mask] = 2 - other.y[blocks.test_mask]
     a, b = (make().fit(d).unlearn([3, 17]) for d in (blocks, other))
     assert np.array_equal(a.coef_, b.coef_)
+
+
+def test_no_leak_is_found_but_where_there_is_one(make, blocks):
+    asked = blocks.train_mask.nonzero().flatten()[:2].numpy()
+    assert find_leaks(make(), blocks, asked, random_state=0) == []
+
+    class Forgetful(RidgeGNN):
+        """Leaves the weights alone."""
+
+        def _relearn(self, change):
+            return Work(samples=0, full=1)
+
+    leaks = find_leaks(Forgetful(), blocks, asked, random_state=0)
+    assert leaks == ["forgotten features", "forgotten labels", "forgotten edges"]
 
 
 def test_an_unfitted_model_says_so(make, blocks):
