@@ -6,6 +6,7 @@
 """
 
 from mlunlearn.graph.audit import GraphAudit, audit_graph
+from mlunlearn.graph.certified_gnn import CertifiedGNN
 from mlunlearn.graph.d2dgn import D2DGN
 from mlunlearn.graph.data import (
     choose_forgotten,
@@ -21,26 +22,37 @@ from mlunlearn.graph.data import (
 )
 from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
 from mlunlearn.graph.gradient_ascent import GradientAscent
+from mlunlearn.graph.lazy_push import LazySGC
 from mlunlearn.graph.link_predictor import LinkPredictor
+from mlunlearn.graph.logistic_gnn import LogisticGNN
 from mlunlearn.graph.modules import RGCN
 from mlunlearn.graph.node_classifier import NodeClassifier
+from mlunlearn.graph.propagation import APPNP, SGC, SIGN
 from mlunlearn.graph.reading import edge_list
 from mlunlearn.graph.requests import edges_between, edges_where
 from mlunlearn.graph.retrain import Retrain
+from mlunlearn.graph.ridge_gnn import RidgeGNN
 from mlunlearn.graph.stress import find_leaks, poison_recovery, replay
 from mlunlearn.graph.synthetic import stochastic_block_model
 from mlunlearn.graph.utu import UtU
 
 __all__ = [
+    "APPNP",
     "D2DGN",
     "RGCN",
+    "SGC",
+    "SIGN",
+    "CertifiedGNN",
     "DeletionOperator",
     "GNNDelete",
     "GradientAscent",
     "GraphAudit",
+    "LazySGC",
     "LinkPredictor",
+    "LogisticGNN",
     "NodeClassifier",
     "Retrain",
+    "RidgeGNN",
     "UtU",
     "audit_graph",
     "choose_forgotten",

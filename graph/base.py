@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
@@ -28,21 +28,21 @@ from mlunlearn.state import ForgettingState, unchanged_on_failure
 from mlunlearn.torch_seeds import seeded
 
 
-class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):
+class GraphForgettingMixin(ForgettingState):
     """What every graph unlearner shares: requests, receipts, the remaining graph, and no half-done changes.
 
-    A method implements one private hook and nothing else of the contract:
+    A method implements private hooks and nothing else of the contract:
 
-    - ``_unlearn(deletion)`` assigns a **new** estimator to ``estimator_`` (usually
-      ``self.estimator_.moved(deletion.remaining, module)``) and returns a `Work`. While it runs, ``forgotten_`` still
-      shows the state before. ``self._starting_module(deletion)`` is the copy of the trained network to start from.
-
-    A method that learns otherwise than by training one model overrides ``_fit()``, too; it reads ``self._data``.
+    - ``_accept(graph)`` refuses what the method cannot learn from, as the data were given to `fit`;
+    - ``_fit()`` learns from ``self._data``;
+    - ``_unlearn(deletion)`` assigns **new** objects to fitted attributes and returns a `Work`. While it runs,
+      ``forgotten_`` still shows the state before;
+    - ``_check_trainable(graph)`` refuses a graph that leaves nothing to learn from;
+    - ``_answer_for(graph)`` lets a reloaded model answer for its graph again;
+    - ``_weights()`` names all that was learned.
 
     Attributes
     ----------
-    estimator_ : NodeClassifier or LinkPredictor
-        The unlearned model.
     n_fit_ : dict of str to int
         Nodes, edges and features (one for each node) given to `fit`.
     forgotten_ : dict of str to ndarray of bool
@@ -52,11 +52,15 @@ class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):
     """
 
     _attach_call = "attach_data(data)"
-    _private_state = ("_data", "_checksum")
+    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_checksum")
 
     if TYPE_CHECKING:  # what a method brings along
-        estimator: Any
+        _accept: Callable[[Graph], None]
+        _fit: Callable[[], None]
         _unlearn: Callable[[Deletion], Work]
+        _check_trainable: Callable[[Graph], None]
+        _answer_for: Callable[[Graph], None]
+        _weights: Callable[[], dict[str, Tensor]]
         _data: Graph
 
     # ---------------------------------------------------------------- fit
@@ -92,11 +96,7 @@ class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):
         return self
 
     def _remember(self, graph: Graph, exclude: Any, of: Of) -> None:
-        if not isinstance(_unfrozen(self.estimator), GraphEstimator):
-            raise TypeError(
-                f"{type(self).__name__} wraps a NodeClassifier or a LinkPredictor, got "
-                f"{type(self.estimator).__name__}; wrap a module as NodeClassifier(module)."
-            )
+        self._accept(graph)
         self.seed_ = root_seed(getattr(self, "random_state", None))
         self.n_fit_ = {"nodes": graph.n_nodes, "edges": graph.n_edges, "features": graph.n_nodes}
         self.forgotten_ = {kind: np.zeros(n, dtype=bool) for kind, n in self.n_fit_.items()}
@@ -107,17 +107,6 @@ class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):
             self.forgotten_ = self._forgotten_after(deletion)
             self._data = deletion.remaining
         self._checksum = self._data.checksum
-
-    def _fit(self) -> None:
-        self.estimator_ = self._trained(self._data)
-
-    def _trained(self, graph: Graph) -> GraphEstimator:
-        """Train a copy of the estimator, or take a copy of one that was trained elsewhere."""
-        if isinstance(self.estimator, FrozenEstimator):
-            check_is_fitted(self.estimator.estimator, "module_")
-            trained = self.estimator.estimator
-            return trained.moved(graph, copy.deepcopy(trained.module_))
-        return set_seed(clone(self.estimator), self.seed_).fit_graph(graph)
 
     # ------------------------------------------------------------ unlearn
 
@@ -157,7 +146,7 @@ class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):
         -----
         A call that fails or is interrupted leaves the model as it was.
         """
-        check_is_fitted(self, "estimator_")
+        check_is_fitted(self, "receipts_")
         started = perf_counter()
         self._require_data()
         request = self._resolve(forget_idx, _checked_kind(of), classes)
@@ -219,10 +208,10 @@ class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):
         try:
             if not deletion.remaining.n_nodes:
                 raise ValueError("no node is left.")
-            self.estimator_.check_trainable(deletion.remaining)
+            self._check_trainable(deletion.remaining)
         except ValueError as error:
             raise ForgetRequestError(f"the request cannot be served: {error} Delete the model instead.") from error
-        if not is_classifier(self.estimator_) or deletion.classes:
+        if not self._classifies_nodes() or deletion.classes:
             return
         left = deletion.remaining.y
         for label in torch.unique(deletion.before.y[deletion.nodes]).tolist():
@@ -231,6 +220,9 @@ class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):
                     f"the request names the last labelled nodes of class {label}. To forget the class itself, ask for "
                     f"it: unlearn(classes=[{label}]); to keep it, leave one of its nodes."
                 )
+
+    def _classifies_nodes(self) -> bool:
+        return is_classifier(self)
 
     def _forgotten_after(self, deletion: Deletion) -> dict[str, np.ndarray]:
         nodes = deletion.before.positions[deletion.nodes].numpy()
@@ -241,24 +233,6 @@ class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):
         for kind, positions in gone.items():
             after[kind][positions] = True
         return after
-
-    def _starting_module(self, deletion: Deletion) -> nn.Module:
-        """Copy the trained network; weights that belong to what is forgotten alone are drawn anew."""
-        module = copy.deepcopy(self.estimator_.module_)
-        owned = {}
-        if len(deletion.nodes) and not deletion.before.has_features:
-            owned["reset_nodes"] = deletion.before.positions[deletion.nodes]
-        if deletion.relations:
-            owned["reset_relations"] = torch.tensor(deletion.relations)
-        with seeded(derive_seeds(self.seed_, len(self.receipts_))[0], self.estimator_.device):
-            for name, members in owned.items():
-                if not hasattr(module, name):
-                    raise ForgetRequestError(
-                        f"{type(module).__name__} may have weights that belong to what is to be forgotten alone; give "
-                        f"it a method {name}(indices) that draws them anew."
-                    )
-                getattr(module, name)(members)
-        return module
 
     # --------------------------------------------------------------- data
 
@@ -289,7 +263,7 @@ class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):
         DataChangedError
             If what is retained is not what the model was fitted on.
         """
-        check_is_fitted(self, "estimator_")
+        check_is_fitted(self, "receipts_")
         graph = read_graph(data)
         if (graph.n_nodes, graph.n_edges) != (self.n_fit_["nodes"], self.n_fit_["edges"]):
             raise ValueError(
@@ -304,8 +278,73 @@ class GraphUnlearnerMixin(AnswersAsEstimator, ForgettingState):
         with unchanged_on_failure(self):
             self._data = graph
             self._refuse_edited_data()
-            self.estimator_ = self.estimator_.moved(graph)
+            self._answer_for(graph)
         return self
+
+
+class GraphUnlearnerMixin(AnswersAsEstimator, GraphForgettingMixin):
+    """What the unlearners around a node classifier or link predictor share.
+
+    A method implements ``_unlearn(deletion)``, which assigns a **new** estimator to ``estimator_`` (usually
+    ``self.estimator_.moved(deletion.remaining, module)``); ``self._starting_module(deletion)`` is the copy of the
+    trained network to start from. A method that learns otherwise than by training one model overrides ``_fit()``, too.
+
+    Attributes
+    ----------
+    estimator_ : NodeClassifier or LinkPredictor
+        The unlearned model.
+    """
+
+    if TYPE_CHECKING:
+        estimator: Any
+
+    def _accept(self, graph: Graph) -> None:
+        if not isinstance(_unfrozen(self.estimator), GraphEstimator):
+            raise TypeError(
+                f"{type(self).__name__} wraps a NodeClassifier or a LinkPredictor, got "
+                f"{type(self.estimator).__name__}; wrap a module as NodeClassifier(module)."
+            )
+
+    def _fit(self) -> None:
+        self.estimator_ = self._trained(self._data)
+
+    def _trained(self, graph: Graph) -> GraphEstimator:
+        """Train a copy of the estimator, or take a copy of one that was trained elsewhere."""
+        if isinstance(self.estimator, FrozenEstimator):
+            check_is_fitted(self.estimator.estimator, "module_")
+            trained = self.estimator.estimator
+            return trained.moved(graph, copy.deepcopy(trained.module_))
+        return set_seed(clone(self.estimator), self.seed_).fit_graph(graph)
+
+    def _check_trainable(self, graph: Graph) -> None:
+        self.estimator_.check_trainable(graph)
+
+    def _classifies_nodes(self) -> bool:
+        return is_classifier(self.estimator_)
+
+    def _answer_for(self, graph: Graph) -> None:
+        self.estimator_ = self.estimator_.moved(graph)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return self.estimator_.module_.state_dict()
+
+    def _starting_module(self, deletion: Deletion) -> nn.Module:
+        """Copy the trained network; weights that belong to what is forgotten alone are drawn anew."""
+        module = copy.deepcopy(self.estimator_.module_)
+        owned = {}
+        if len(deletion.nodes) and not deletion.before.has_features:
+            owned["reset_nodes"] = deletion.before.positions[deletion.nodes]
+        if deletion.relations:
+            owned["reset_relations"] = torch.tensor(deletion.relations)
+        with seeded(derive_seeds(self.seed_, len(self.receipts_))[0], self.estimator_.device):
+            for name, members in owned.items():
+                if not hasattr(module, name):
+                    raise ForgetRequestError(
+                        f"{type(module).__name__} may have weights that belong to what is to be forgotten alone; give "
+                        f"it a method {name}(indices) that draws them anew."
+                    )
+                getattr(module, name)(members)
+        return module
 
 
 def _unfrozen(estimator: Any) -> Any:

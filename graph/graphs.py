@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -147,6 +148,22 @@ class Graph:
             reached[target[reached[source]]] = True
         return reached
 
+    def pairs_at(self, nodes: Tensor) -> Tensor:
+        """Mark the edges with an end in a set of nodes.
+
+        Parameters
+        ----------
+        nodes : Tensor of bool, shape (n_nodes,)
+            The set.
+
+        Returns
+        -------
+        Tensor of bool, shape (n_edges,)
+            The edges.
+        """
+        inside, (first, second) = nodes.numpy(), self.pairs.numpy()
+        return torch.from_numpy(inside.take(first) | inside.take(second))
+
     def without_pairs(self, dropped: Tensor) -> Graph:
         """Return the graph without some edges.
 
@@ -160,9 +177,13 @@ class Graph:
         Graph
             The same nodes with fewer edges.
         """
+        if not dropped.any():
+            return self
         kept = ~dropped
         types = None if self.pair_types is None else self.pair_types[kept]
-        return replace(self, pairs=self.pairs[:, kept], pair_ids=self.pair_ids[kept], pair_types=types)
+        return replace(
+            self, pairs=_select(self.pairs, kept, 1), pair_ids=_select(self.pair_ids, kept), pair_types=types
+        )
 
     def without_nodes(self, rows: Tensor) -> Graph:
         """Return the graph without some nodes: neither their rows nor their edges are in it.
@@ -179,18 +200,18 @@ class Graph:
         """
         kept = torch.ones(self.n_nodes, dtype=torch.bool)
         kept[rows] = False
-        new_rows = torch.cumsum(kept, 0) - 1
-        inside = kept[self.pairs].all(dim=0)
+        left = self.without_pairs(self.pairs_at(~kept))
+        new_rows = (torch.cumsum(kept, 0) - 1).numpy()
         inside_held_out = kept[self.held_out_pairs].all(dim=0)
         return Graph(
             positions=self.positions[kept],
-            x=self.x[kept],
+            x=_select(self.x, kept),
             y=self.y[kept],
             held_out_y=self.held_out_y[kept],
-            pairs=new_rows[self.pairs[:, inside]],
-            pair_ids=self.pair_ids[inside],
-            pair_types=None if self.pair_types is None else self.pair_types[inside],
-            held_out_pairs=new_rows[self.held_out_pairs[:, inside_held_out]],
+            pairs=torch.from_numpy(new_rows.take(left.pairs.numpy())),
+            pair_ids=left.pair_ids,
+            pair_types=left.pair_types,
+            held_out_pairs=torch.from_numpy(new_rows.take(self.held_out_pairs[:, inside_held_out].numpy())),
             held_out_types=None if self.held_out_types is None else self.held_out_types[inside_held_out],
             n_nodes_fit=self.n_nodes_fit,
             n_relations=self.n_relations,
@@ -250,3 +271,8 @@ class Graph:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
         return self
+
+
+def _select(values: Tensor, kept: Tensor, axis: int = 0) -> Tensor:
+    """Index by a mask; numpy does so several times faster than torch."""
+    return torch.from_numpy(np.compress(kept.numpy(), values.numpy(), axis=axis))

@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from mlunlearn.graph.estimators import GraphEstimator, known_rows
+from mlunlearn.graph.estimators import GraphEstimator, asked_rows
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.training import evaluate, run
 
@@ -134,7 +134,7 @@ class NodeClassifier(ClassifierMixin, GraphEstimator):
             If a node is not there, or is forgotten.
         """
         z, graph = self._outputs(data)
-        return z[known_rows(graph, _positions(graph, idx))].cpu().numpy().astype(np.float64)
+        return z[asked_rows(graph, idx)].cpu().numpy().astype(np.float64)
 
     def predict_proba(self, idx: Any, *, data: Data | None = None) -> np.ndarray:
         """Predict class probabilities of nodes.
@@ -170,17 +170,3 @@ class NodeClassifier(ClassifierMixin, GraphEstimator):
             Labels.
         """
         return self.decision_function(idx, data=data).argmax(axis=1)
-
-
-def _positions(graph: Graph, idx: Any) -> Tensor:
-    if isinstance(idx, slice):
-        return torch.arange(graph.n_nodes_fit)[idx]
-    asked = np.atleast_1d(np.asarray(idx))
-    if asked.dtype == bool and asked.shape == (graph.n_nodes_fit,):
-        return torch.from_numpy(np.flatnonzero(asked))
-    if asked.ndim != 1 or not np.issubdtype(asked.dtype, np.integer):
-        raise ValueError(
-            f"idx has shape {asked.shape} and dtype {asked.dtype}; name nodes by their positions, by a boolean mask "
-            f"of the {graph.n_nodes_fit} nodes, or by a slice."
-        )
-    return torch.as_tensor(asked, dtype=torch.long)

@@ -93,15 +93,16 @@ def edge_list(data: Data) -> Tensor:
         return _checked_triples(edges, data.edge_type, n_nodes)
     if (edges[0] == edges[1]).any():
         raise ValueError("data has self-loops; drop them first (torch_geometric.transforms.RemoveSelfLoops).")
-    forward, backward = (torch.unique(a * n_nodes + b) for a, b in (edges, edges.flip(0)))
-    if not torch.equal(forward, backward):
+    upward, downward = edges[:, edges[0] < edges[1]], edges[:, edges[0] > edges[1]]
+    known, inverse = torch.unique(upward[0] * n_nodes + upward[1], return_inverse=True)
+    if not torch.equal(known, torch.unique(downward[1] * n_nodes + downward[0])):
         raise ValueError(
             "data is directed: some edge is stored in one direction only; make it undirected first "
             "(torch_geometric.transforms.ToUndirected)."
         )
-    upward = edges[:, edges[0] < edges[1]]
-    _, inverse = torch.unique(upward[0] * n_nodes + upward[1], return_inverse=True)
-    first = torch.full((int(inverse.max()) + 1 if len(inverse) else 0,), upward.shape[1])
+    if len(known) == upward.shape[1]:
+        return upward
+    first = torch.full((len(known),), upward.shape[1])
     first.scatter_reduce_(0, inverse, torch.arange(upward.shape[1]), "amin")
     return upward[:, first.sort().values]
 

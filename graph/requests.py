@@ -151,7 +151,9 @@ def delete(graph: Graph, of: Of, ids: np.ndarray, classes: tuple[Any, ...] = ())
     rows = graph.rows_of(chosen)
     if of == "features":
         return Deletion(of, graph, graph.without_features(rows), nothing, edges, rows, classes)
-    edges = torch.isin(graph.pairs, rows).any(dim=0)
+    gone = torch.zeros(graph.n_nodes, dtype=torch.bool)
+    gone[rows] = True
+    edges = graph.pairs_at(gone)
     after = graph.without_pairs(edges).without_labels(rows)
     return Deletion(of, graph, after, rows, edges, nothing, classes)
 

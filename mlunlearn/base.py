@@ -41,8 +41,9 @@ class UnlearnerMixin(ForgettingState):
     Notes
     -----
     ``guarantee`` names what `unlearn` promises; ``exactness`` says in which sense an exact method is exact:
-    ``"bits"`` (every stored parameter equals that of a fresh fit without the rows), ``"law"`` (the same
-    distribution) or ``"influence"`` (no stored parameter is a function of a forgotten row).
+    ``"bits"`` (every stored parameter equals that of a fresh fit without the rows), ``"rounding"`` (the same
+    within a stated rounding error), ``"law"`` (the same distribution) or ``"influence"`` (no stored parameter is a
+    function of a forgotten row).
     """
 
     if TYPE_CHECKING:  # what a method, and scikit-learn's BaseEstimator, bring along

@@ -13,7 +13,7 @@ from mlunlearn.receipts import Receipt, Work
 from mlunlearn.requests import ForgetRequest
 
 Guarantee = Literal["exact", "certified", "approximate"]
-Exactness = Literal["bits", "law", "influence"]
+Exactness = Literal["bits", "rounding", "law", "influence"]
 
 
 class ForgettingState:
