@@ -14,7 +14,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from mlunlearn.graph.graphs import sorted_by
 from mlunlearn.graph.neighbours import overridden
 
-_MAX_MESSAGES = 2**20
+_MAX_MESSAGES = 2**21
 _ONE_HOP = (GCNConv, GATConv, GATv2Conv, GINConv, GraphConv, RGCNConv, SAGEConv)
 
 
@@ -28,7 +28,7 @@ def in_parts(module: nn.Module, max_messages: int | None = None) -> Iterator[Non
         Left as it was afterwards. Layers of kinds whose output at a node may depend on more than what its neighbours
         send compute as ever.
     max_messages : int or None, default=None
-        About how many messages to pass at once; None is 2 ** 20. Smaller graphs are not divided.
+        About how many messages to pass at once; None is 2 ** 21. Smaller graphs are not divided.
 
     Notes
     -----

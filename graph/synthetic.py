@@ -66,7 +66,8 @@ def stochastic_block_model(
     ends = np.concatenate([np.stack([first, second]), rng.randint(n, size=(2, across))], axis=1)
     crossing = labels[ends[0]] != labels[ends[1]]
     crossing[:inside] = ends[0, :inside] != ends[1, :inside]
-    ends = np.unique(np.sort(ends[:, crossing], axis=0), axis=1)
+    low, high = np.sort(ends[:, crossing], axis=0)
+    ends = np.stack(np.divmod(np.unique(low * n + high), max(n, 1)))
     means = rng.standard_normal((len(sizes), n_features))
     means *= signal / np.linalg.norm(means, axis=1, keepdims=True)
     order = rng.permutation(n)
