@@ -2,9 +2,9 @@
 
     python -m benchmarks.graph_scale_d2dgn --nodes 10000 100000 1000000 --shares 0.001 0.01
 
-For each size: generate a graph of ten edges a node, train a network in sampled batches, forget a share of the nodes, all
-of them training nodes, by D2DGN, retrain without them, and write times, peak memory of each stage and accuracies to
-``benchmarks/results/``. Larger shares are forgotten from the same trained model and are not retrained for, as retraining
+For each size: generate a graph of ten edges a node, train a network in sampled batches, forget a share of the nodes,
+all of them training nodes, by D2DGN, retrain without them, and write times, peak memory of each stage and accuracies to
+``benchmarks/results/``. Larger shares are forgotten from the same trained model and are not retrained for, as that
 costs the same. Every size has a process of its own.
 """
 
