@@ -81,7 +81,8 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     does with the nodes, not with the edges.
 
     Where it does not help: forgotten edges of a node classifier, for which the model has no answer of its own. The
-    similarity of hidden layers is distilled instead, and on Cora `UtU` is as near to retraining.
+    similarity of hidden layers is distilled instead; on Cora `UtU` is as near to retraining as two retrained models
+    are to each other already, so there is nothing to gain.
 
     The paper's destroyers drive what is forgotten below what a retrained model says of it, which an attacker can see;
     ``'calibrated'`` is not the paper's.

@@ -177,19 +177,23 @@ class RandomPairs(_Targets):
 class Calibrated(_Targets):
     """What was forgotten shall look like what was never trained on: neither remembered nor suppressed.
 
-    The preserver's answers about what is forgotten keep their order, and take over the distribution of its answers
-    about held-out data of the same kind: validation edges for forgotten edges, validation nodes for forgotten nodes
-    (the odds of their labels; shown without edges, as the forgotten ones are). A class that is forgotten as a whole
-    leaves its probability to the others, in their proportions. Forgotten edges of a node classifier take over the
-    similarities of one end with other nodes of the class that the other end is put in.
+    The preserver's scores of forgotten edges are moved as a whole, so that their mean is that of its scores of
+    validation edges: memory raises the scores of all that was trained on, and what is left of the differences is
+    about the pairs themselves. (Taking over the whole distribution, rank by rank, is farther from retraining.)
+    Forgotten edges of a node classifier are moved to the similarities of one end with other nodes of the class that
+    the other end is put in.
+
+    The preserver's answers about forgotten nodes, as odds of their labels, keep their order, and take over the
+    distribution of those about validation nodes, which are shown without edges, as the forgotten ones are. A class
+    that is forgotten as a whole leaves its probability to the others, in their proportions.
     """
 
     def response(self, scene: Scene) -> Tensor:
-        """Map the preserver's answers, rank by rank."""
+        """Move the preserver's answers."""
         if scene.elements.rows is not None:
             return _calibrated_posteriors(scene)
         held_out = _hidden_reference(scene) if scene.elements.hidden else _edge_reference(scene)
-        return map_ranks(scene.remembered, held_out)
+        return scene.remembered + (held_out.mean() - scene.remembered.mean())
 
 
 def map_ranks(values: Tensor, reference: Tensor) -> Tensor:
