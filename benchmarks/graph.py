@@ -127,6 +127,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--references", type=int, default=3)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=["GradientAscent", "GNNDelete", "D2DGN"])
+    parser.add_argument("--attack", action="store_true", help="attack every model, too")
     parser.add_argument("--cache")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -139,9 +140,8 @@ def main():
         seconds[seed], cost = time.perf_counter() - started, flops(original, data)
         request = request_for(data, options.task, options.of, options.ratio, options.where, seed)
         methods = {name: partial(METHODS[name], random_state=seed) for name in options.methods}
-        result = audit_graph(
-            original, data, methods=methods, n_references=options.references, random_state=seed, **request
-        )
+        audit = partial(audit_graph, n_references=options.references, attack=options.attack, random_state=seed)
+        result = audit(original, data, methods=methods, **request)
         figures[seed] = result.to_frame().to_dict(orient="index")
     record = {
         "setting": {**vars(options), "epochs": epochs, "seeds": list(options.seeds)},

@@ -5,18 +5,21 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.spatial.distance import jensenshannon
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from mlunlearn.graph.attack import ShadowAttack, edge_features, node_features
 from mlunlearn.graph.base import GraphUnlearnerMixin
 from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
@@ -79,6 +82,7 @@ def audit_graph(
     of: Of = "nodes",
     classes: Any = None,
     n_references: int = 3,
+    attack: bool = False,
     random_state: int = 0,
 ) -> GraphAudit:
     """Serve one request by several methods, and compare each with retraining.
@@ -99,8 +103,10 @@ def audit_graph(
     n_references : int, default=3
         Models trained from weights of their own without what is forgotten; how far they are from each other is the
         noise floor.
+    attack : bool, default=False
+        Whether to attack every model, too; see `mlunlearn.graph.attack.ShadowAttack`. Costs one training more.
     random_state : int, default=0
-        Seeds the references.
+        Seeds the references and the attack.
 
     Returns
     -------
@@ -112,16 +118,25 @@ def audit_graph(
           what was forgotten stands out as suppressed, above, it is still remembered. Absent where a node classifier
           forgets edges or features, for which it has no answer of their own.
         - ``gap_forget``, ``gap_retain``, ``gap_test``: mean distance of probabilities to those of the references.
+        - ``js_forget``: mean Jensen-Shannon distance (base 2, from 0 to 1) of the answers about what is forgotten to
+          those of the references.
         - ``auc_test``, or ``accuracy_test``, ``accuracy_forget`` (forgotten nodes, or the nodes at forgotten edges and
-          features) and ``accuracy_near`` (test nodes whose output could change).
+          features), ``accuracy_affected`` (all nodes whose output could change, forgotten ones left out) and
+          ``accuracy_near`` (the test nodes among them).
         - ``auc_forget``: retained against forgotten edges. The value of retraining is the aim: above, the model
           over-forgets.
         - ``auc_unseen_attached``: forgotten nodes shown with the edges they had, against test nodes.
+        - ``mi_ratio``, by attack, of link predictors: mean over the forgotten edges of the attacker's probability of
+          membership before (the original on the graph before) divided by that after. Above 1, membership became
+          harder to see; the value of retraining is the aim.
+        - ``auc_attack``, by attack, where a node classifier forgets nodes: forgotten against unseen nodes, all shown
+          without edges, by the attacker's probability of membership. Retraining gives about 0.5.
         - ``seconds``: of the request, with all preparation.
 
     Notes
     -----
-    Cost: `n_references` trainings and the methods' own.
+    Cost: `n_references` trainings and the methods' own. Each reference is compared with the other ones, so the rows of
+    ``Retrain`` show what a figure is where there is nothing but chance; figures against references need two.
 
     Examples
     --------
@@ -137,18 +152,21 @@ def audit_graph(
     served = {name: _serve(method, original, data, request) for name, method in {"UtU": UtU, **methods}.items()}
     receipt = served["UtU"][0].receipts_[-1]
     deletion = delete(read_graph(data), of, receipt.rows, receipt.classes)
+    attacker = ShadowAttack(original, data, deletion, random_state) if attack else None
+    asked = partial(_ask, data, deletion, attacker)
     references = []
     for seed in derive_seeds(random_state, n=n_references):
         reference = clone(original).set_params(module=redraw(original.module_, seed), random_state=seed)
         started = perf_counter()
         reference.fit_graph(deletion.remaining)
         seconds = perf_counter() - started
-        references.append(_ask(reference.module_, data, deletion, deletion.after, seconds))
-    rows = {"Original": _figures(_ask(original.module_, data, deletion, deletion.before, 0.0), references)}
-    own = [_figures(a, [b for b in references if b is not a]) for a in references]
+        references.append(asked(reference.module_, deletion.after, seconds))
+    first = asked(original.module_, deletion.before, 0.0)
+    rows = {"Original": _figures(first, references, attacker, first)}
+    own = [_figures(a, [b for b in references if b is not a], attacker, first) for a in references]
     rows["Retrain"] = {name: float(np.mean([values[name] for values in own])) for name in own[0]}
     for name, (model, seconds) in served.items():
-        rows[name] = _figures(_ask(model.estimator_.module_, data, deletion, deletion.after, seconds), references)
+        rows[name] = _figures(asked(model.estimator_.module_, deletion.after, seconds), references, attacker, first)
     return GraphAudit(rows, {name: float(np.std([values[name] for values in own])) for name in own[0]})
 
 
@@ -165,11 +183,17 @@ def _serve(
     return model, perf_counter() - started
 
 
-def _ask(module: nn.Module, data: Data, deletion: Deletion, graph: Graph, seconds: float) -> Outputs:
+def _ask(
+    data: Data, deletion: Deletion, attacker: ShadowAttack | None, module: nn.Module, graph: Graph, seconds: float
+) -> Outputs:
     """Ask a network all that the figures need."""
     if getattr(data, "test_pos_edge_index", None) is not None:
         return Outputs(_ask_pairs(module, data, deletion, graph), seconds)
-    return Outputs(_ask_nodes(module, data, deletion, graph), seconds)
+    parts = _ask_nodes(module, data, deletion, graph)
+    if attacker is not None and deletion.of == "nodes":
+        for name, rows in (("forget", deletion.nodes), ("unseen", attacker.unseen)):
+            parts[f"member_{name}"] = attacker.membership(node_features(module, deletion.after, data, rows))
+    return Outputs(parts, seconds)
 
 
 def _ask_pairs(module: nn.Module, data: Data, deletion: Deletion, graph: Graph) -> dict[str, Tensor]:
@@ -198,9 +222,11 @@ def _ask_nodes(module: nn.Module, data: Data, deletion: Deletion, graph: Graph) 
     test = data.test_mask.clone()
     test[deletion.nodes] = False
     rows = deletion.nodes if deletion.of == "nodes" else deletion.endpoints
-    near = test & deletion.affected(len(message_layers(module)))
+    affected = deletion.affected(len(message_layers(module)))
+    affected[deletion.nodes] = False
+    near = test & affected
     parts = {"forget": answers[rows], "retain": answers[deletion.after.labelled], "test": answers[test]}
-    for name, chosen in {"forget": rows, "test": test, "near": near}.items():
+    for name, chosen in {"forget": rows, "test": test, "affected": affected, "near": near}.items():
         parts[f"right_{name}"] = (answers[chosen].argmax(dim=1) == data.y[chosen]).float()
     if deletion.of == "nodes":
         edgeless = deletion.after.without_pairs(torch.ones(deletion.after.n_edges, dtype=torch.bool))
@@ -212,7 +238,7 @@ def _ask_nodes(module: nn.Module, data: Data, deletion: Deletion, graph: Graph) 
     return parts
 
 
-def _figures(ours: Outputs, references: list[Outputs]) -> Values:
+def _figures(ours: Outputs, references: list[Outputs], attacker: ShadowAttack | None, original: Outputs) -> Values:
     links = "test_pos" in ours.parts
     parts = ours.parts
     figures: Values = {}
@@ -223,11 +249,18 @@ def _figures(ours: Outputs, references: list[Outputs]) -> Values:
     else:
         for end in ("", "_attached") if "own_forget" in parts else ():
             figures[f"auc_unseen{end}"] = auc(parts[f"own_forget{end}"], parts[f"own_unseen{end}"])
-        for name in ("test", "forget", "near"):
+        for name in ("test", "forget", "affected", "near"):
             figures[f"accuracy_{name}"] = float(parts[f"right_{name}"].mean())
     for name in ("forget", "retain", "test_pos" if links else "test"):
         gaps = [mean_gap(parts[name], other.parts[name]) for other in references]
         figures[f"gap_{name.removesuffix('_pos')}"] = float(np.mean(gaps)) if gaps else float("nan")
+    distances = [mean_distance(parts["forget"], other.parts["forget"]) for other in references]
+    figures["js_forget"] = float(np.mean(distances)) if distances else float("nan")
+    if attacker is not None and links:
+        before, after = (attacker.membership(edge_features(o.parts["forget"])) for o in (original, ours))
+        figures["mi_ratio"] = float((before / after).mean())
+    if "member_forget" in parts:
+        figures["auc_attack"] = auc(parts["member_forget"], parts["member_unseen"])
     return {**figures, "seconds": ours.seconds}
 
 
@@ -264,3 +297,20 @@ def mean_gap(a: Tensor, b: Tensor) -> float:
     """
     difference = (a - b).abs()
     return float((difference if difference.ndim == 1 else difference.sum(dim=1) / 2).mean())
+
+
+def mean_distance(a: Tensor, b: Tensor) -> float:
+    """Return the mean Jensen-Shannon distance of answers.
+
+    Parameters
+    ----------
+    a, b : Tensor, shape (n,) or (n, n_classes)
+        Probabilities of an edge, which stand for two outcomes, or class posteriors.
+
+    Returns
+    -------
+    float
+        Mean of the square roots of the divergences, to base 2: from 0, the same, to 1, apart.
+    """
+    p, q = (edge_features(part) if part.ndim == 1 else part.numpy() for part in (a, b))
+    return float(np.nan_to_num(jensenshannon(p.astype(float), q.astype(float), base=2, axis=1)).mean())

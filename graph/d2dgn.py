@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
 from torch import Tensor, nn
 
 from mlunlearn.graph.base import GraphUnlearnerMixin
+from mlunlearn.graph.batches import Batches
 from mlunlearn.graph.destroyers import DESTROYERS, Destroyer, Scene
 from mlunlearn.graph.distillation import feature_distance, response_divergence
 from mlunlearn.graph.layers import run_layers
@@ -40,11 +41,13 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     temperature : float, default=1.0
         Softens answers.
     max_epochs : int, default=30
-        Steps.
+        Passes over what is forgotten, each one step unless the estimator learns in batches.
     lr : float or None, default=None
         Adam's learning rate; None takes that of a node classifier, and a quarter of that of a link predictor.
+    forget_share : float, default=0.25
+        Where the estimator learns in batches: share of each batch that is to be forgotten; the rest is retained.
     random_state : int, RandomState instance or None, default=None
-        Seeds the estimator, the destroyer and the negatives.
+        Seeds the estimator, the destroyer, batches and negatives.
 
     Attributes
     ----------
@@ -72,8 +75,14 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     Needs: the remaining graph and, for the default destroyer, held-out edges or nodes (`val_pos_edge_index` or
     `val_mask`), of which no label is read. Cost: `max_epochs` passes, besides what the destroyer's own training takes.
 
+    Where the estimator has a `batch_size`, every batch holds the same number of forgotten elements, and retained ones
+    drawn from all; both terms are means over their own. The preserver is asked about each batch, with the same sample
+    of neighbours, the destroyer once. The number of steps then grows with the request and not with the graph; memory
+    does with the nodes, not with the edges.
+
     Where it does not help: forgotten edges of a node classifier, for which the model has no answer of its own. The
-    similarity of hidden layers is distilled instead, and on Cora `UtU` is as near to retraining.
+    similarity of hidden layers is distilled instead; on Cora `UtU` is as near to retraining as two retrained models
+    are to each other already, so there is nothing to gain.
 
     The paper's destroyers drive what is forgotten below what a retrained model says of it, which an attacker can see;
     ``'calibrated'`` is not the paper's.
@@ -104,6 +113,7 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         temperature: float = 1.0,
         max_epochs: int = 30,
         lr: float | None = None,
+        forget_share: float = 0.25,
         random_state: Any = None,
     ):
         self.estimator = estimator
@@ -113,12 +123,21 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.temperature = temperature
         self.max_epochs = max_epochs
         self.lr = lr
+        self.forget_share = forget_share
         self.random_state = random_state
 
     def _unlearn(self, deletion: Deletion) -> Work:
         student = self._starting_module(deletion).eval()
         preserver = copy.deepcopy(student).requires_grad_(False)
         scene = Scene(self.estimator_, deletion, preserver, derive_seeds(self.seed_, len(self.receipts_))[0])
+        learn = self._learn_batches if scene.sampled else self._learn_whole
+        learned = learn(student, scene)
+        self.estimator_ = self.estimator_.moved(deletion.remaining, student)
+        n = self.estimator_.n_trained(deletion.remaining)
+        return Work(samples=learned, full=self.estimator_.max_epochs * n)
+
+    def _learn_whole(self, student: nn.Module, scene: Scene) -> int:
+        """Take one step an epoch, on everything."""
         losses = self._losses(scene)
 
         def loss(epoch: int) -> Tensor:
@@ -128,10 +147,27 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             retain, forget = (sum(terms, torch.zeros(())) for terms in zip(*parts, strict=True))
             return self.alpha * retain + (1 - self.alpha) * forget
 
-        train(student, loss, epochs=self.max_epochs, lr=self._rate(), seed=self.seed_)
-        self.estimator_ = self.estimator_.moved(deletion.remaining, student)
-        n = self.estimator_.n_trained(deletion.remaining)
-        return Work(samples=self.max_epochs * n, full=self.estimator_.max_epochs * n)
+        train(student, loss, steps=self.max_epochs, lr=self._rate(), seed=self.seed_)
+        return self.max_epochs * self.estimator_.n_trained(scene.deletion.remaining)
+
+    def _learn_batches(self, student: nn.Module, scene: Scene) -> int:
+        """Pass over what is forgotten, in batches filled up with what is retained."""
+        if self.knowledge != "response":
+            raise ValueError(
+                f"knowledge={self.knowledge!r} compares the layers' outputs at all nodes, and the estimator learns in "
+                "batches; use knowledge='response', or an estimator with batch_size=None."
+            )
+        if not 0 < self.forget_share < 1:
+            raise ValueError(f"forget_share is {self.forget_share!r}, expected a share between 0 and 1.")
+        batches = Batches(scene, self._destroyer(), self.forget_share)
+
+        def loss(step: int) -> Tensor:
+            retain, forget = batches.divergences(student, step, self.temperature)
+            return self.alpha * retain + (1 - self.alpha) * forget
+
+        steps = self.max_epochs * batches.per_epoch
+        train(student, loss, steps=steps, lr=self._rate(), seed=self.seed_)
+        return steps * (batches.n_forgotten + batches.n_retained)
 
     def _rate(self) -> float:
         if self.lr is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +196,7 @@ def load_planetoid(name: str = "Cora", *, root: Any = None, cache: Any = None) -
     """
     from torch_geometric.datasets import Planetoid
 
-    return _load(lambda at: Planetoid(at, name, transform=NormalizeFeatures()), "planetoid", f"{name}/raw", root, cache)
+    return _load_normalized(Planetoid, "planetoid", name, name, root, cache)
 
 
 def load_citation_full(name: str = "Cora", *, root: Any = None, cache: Any = None) -> Data:
@@ -223,8 +223,7 @@ def load_citation_full(name: str = "Cora", *, root: Any = None, cache: Any = Non
     """
     from torch_geometric.datasets import CitationFull
 
-    folder = f"{name.lower()}/raw"
-    return _load(lambda at: CitationFull(at, name, NormalizeFeatures()), "citation_full", folder, root, cache)
+    return _load_normalized(CitationFull, "citation_full", name, name.lower(), root, cache)
 
 
 def load_coauthor(name: str = "CS", *, root: Any = None, cache: Any = None) -> Data:
@@ -251,7 +250,7 @@ def load_coauthor(name: str = "CS", *, root: Any = None, cache: Any = None) -> D
     """
     from torch_geometric.datasets import Coauthor
 
-    return _load(lambda at: Coauthor(at, name, NormalizeFeatures()), "coauthor", f"{name}/raw", root, cache)
+    return _load_normalized(Coauthor, "coauthor", name, name, root, cache)
 
 
 def load_wordnet18rr(*, root: Any = None, cache: Any = None) -> Data:
@@ -277,7 +276,7 @@ def load_wordnet18rr(*, root: Any = None, cache: Any = None) -> Data:
     """
     from torch_geometric.datasets import WordNet18RR
 
-    data = _load(WordNet18RR, "wordnet18rr", "raw", root, cache)
+    data = WordNet18RR(str(_cached("wordnet18rr", "", root, cache)))[0]
     parts = {part: data[f"{part}_mask"] for part in ("train", "val", "test")}
     held_out = {
         f"{part}_pos_{name}": values[..., parts[part]]
@@ -290,7 +289,7 @@ def load_wordnet18rr(*, root: Any = None, cache: Any = None) -> Data:
     )
 
 
-def load_ogb_nodes(name: str = "ogbn-arxiv", *, root: Any = None) -> Data:
+def load_ogb_nodes(name: str = "ogbn-arxiv", *, root: Any = None, cache: Any = None) -> Data:
     """Load a node classification graph of the Open Graph Benchmark with its official split, made undirected.
 
     Parameters
@@ -298,7 +297,9 @@ def load_ogb_nodes(name: str = "ogbn-arxiv", *, root: Any = None) -> Data:
     name : str, default='ogbn-arxiv'
         Which.
     root : path or None, default=None
-        Folder of data sets, with ``ogb``; None reads ``MLUNLEARN_DATA``.
+        Folder of data sets, with ``ogb/<name>`` as published (underscores for hyphens); None reads ``MLUNLEARN_DATA``.
+    cache : path or None, default=None
+        Where the loader writes; None is ``~/.cache/mlunlearn``.
 
     Returns
     -------
@@ -313,7 +314,7 @@ def load_ogb_nodes(name: str = "ogbn-arxiv", *, root: Any = None) -> Data:
     from ogb.nodeproppred import PygNodePropPredDataset
     from torch_geometric.transforms import RemoveSelfLoops, ToUndirected
 
-    dataset = PygNodePropPredDataset(name, root=str(_data_root(root) / "ogb"))
+    dataset = _load_ogb(PygNodePropPredDataset, name, root, cache)
     data = RemoveSelfLoops()(ToUndirected()(dataset[0]))
     data.y = data.y.squeeze(-1)
     for part, idx in dataset.get_idx_split().items():
@@ -323,7 +324,7 @@ def load_ogb_nodes(name: str = "ogbn-arxiv", *, root: Any = None) -> Data:
     return data
 
 
-def load_ogb_links(name: str = "ogbl-collab", *, root: Any = None) -> Data:
+def load_ogb_links(name: str = "ogbl-collab", *, root: Any = None, cache: Any = None) -> Data:
     """Load a link prediction graph of the Open Graph Benchmark with its official split.
 
     Parameters
@@ -331,7 +332,9 @@ def load_ogb_links(name: str = "ogbl-collab", *, root: Any = None) -> Data:
     name : str, default='ogbl-collab'
         Which.
     root : path or None, default=None
-        Folder of data sets, with ``ogb``; None reads ``MLUNLEARN_DATA``.
+        Folder of data sets, with ``ogb/<name>`` as published (underscores for hyphens); None reads ``MLUNLEARN_DATA``.
+    cache : path or None, default=None
+        Where the loader writes; None is ``~/.cache/mlunlearn``.
 
     Returns
     -------
@@ -345,8 +348,9 @@ def load_ogb_links(name: str = "ogbl-collab", *, root: Any = None) -> Data:
     """
     from ogb.linkproppred import PygLinkPropPredDataset
 
-    dataset = PygLinkPropPredDataset(name, root=str(_data_root(root) / "ogb"))
-    split, data = dataset.get_edge_split(), dataset[0]
+    dataset = _load_ogb(PygLinkPropPredDataset, name, root, cache)
+    with _plain_objects():
+        split, data = dataset.get_edge_split(), dataset[0]
 
     def columns(part: str, kind: str = "edge") -> Tensor:
         pairs = split[part][kind].t()
@@ -364,6 +368,32 @@ def load_ogb_links(name: str = "ogbl-collab", *, root: Any = None) -> Data:
     )
 
 
+def _load_normalized(dataset: Any, kind: str, name: str, folder: str, root: Any, cache: Any) -> Data:
+    """Load one of torch-geometric's data sets of several graphs."""
+    return dataset(str(_cached(kind, folder, root, cache)), name, transform=NormalizeFeatures())[0]
+
+
+def _load_ogb(dataset: Any, name: str, root: Any, cache: Any) -> Any:
+    folder = name.replace("-", "_")
+    source = _data_root(root) / "ogb" / folder
+    if not source.is_dir():
+        raise ValueError(f"{name} is not at {source}; download it, for its loader would ask questions on the console.")
+    at = _cached("ogb", folder, root, cache)
+    with _plain_objects():
+        return dataset(name, root=str(at))
+
+
+def _plain_objects() -> AbstractContextManager[None]:
+    """Let torch read saved graphs and arrays, which it otherwise refuses, and still run no code of their makers."""
+    if not hasattr(torch.serialization, "safe_globals"):  # before 2.5, and from 2.6 on torch refuses
+        return nullcontext()
+    from torch_geometric.data import data, storage
+
+    arrays = [np.dtype, np.ndarray, np.empty(0).__reduce__()[0], *(type(np.dtype(t)) for t in ("i8", "f4", "f8"))]
+    graphs = [data.DataEdgeAttr, data.DataTensorAttr, storage.GlobalStorage]
+    return torch.serialization.safe_globals([*arrays, *graphs])
+
+
 def _data_root(root: Any) -> Path:
     root = root or os.environ.get(_DATA_VARIABLE)
     if not root:
@@ -371,13 +401,15 @@ def _data_root(root: Any) -> Path:
     return Path(root).expanduser()
 
 
-def _load(loader: Callable[[str], Any], name: str, raw: str, root: Any, cache: Any) -> Data:
-    """Let a loader write beside links to the raw files, so that the data root stays as it is."""
-    cache = Path(cache or "~/.cache/mlunlearn").expanduser() / name
+def _cached(kind: str, folder: str, root: Any, cache: Any) -> Path:
+    """Let a loader write beside links to the files, so that the data root stays as it is."""
+    cache = Path(cache or "~/.cache/mlunlearn").expanduser() / kind
     root = root or os.environ.get(_DATA_VARIABLE)
-    source, target = (None if root is None else Path(root).expanduser() / name / raw), cache / raw
+    source, target = (None if root is None else Path(root).expanduser() / kind / folder), cache / folder
     if source is not None and source.is_dir() and not target.exists():
-        target.mkdir(parents=True)
-        for file in source.iterdir():
-            (target / file.name).symlink_to(file.resolve())
-    return loader(str(cache))[0]
+        for file in source.rglob("*"):
+            inside = file.relative_to(source)
+            if file.is_file() and "processed" not in inside.parts:
+                (target / inside).parent.mkdir(parents=True, exist_ok=True)
+                (target / inside).symlink_to(file.resolve())
+    return cache

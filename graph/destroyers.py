@@ -15,7 +15,7 @@ from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.layers import evaluate_layers
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.sampling import generator, sample_non_edges
-from mlunlearn.graph.training import pair_scores, redraw, train
+from mlunlearn.graph.training import pair_scores, redraw
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +39,15 @@ class Scene:
     preserver: nn.Module
     seed: int
 
+    @property
+    def sampled(self) -> bool:
+        """Whether the model learns from batches, and the graph stays on the CPU."""
+        return self.estimator.batch_size is not None
+
     @cached_property
     def after(self) -> Graph:
-        """The graph that messages pass over, on the model's device."""
-        return self.deletion.after.to(self.estimator.device)
+        """The graph that messages pass over, on the model's device unless that takes it in parts."""
+        return self.deletion.after if self.sampled else self.deletion.after.to(self.estimator.device)
 
     @cached_property
     def probe(self) -> Graph:
@@ -56,18 +61,41 @@ class Scene:
     @cached_property
     def elements(self) -> Elements:
         """The answers that count as knowledge of what is forgotten."""
-        return forgotten_elements(self.estimator, self.deletion).to(str(self.after.x.device))
+        return forgotten_elements(self.estimator, self.deletion).to(self.estimator.device)
 
     @cached_property
     def preserved(self) -> list[Tensor]:
         """What the preserver's layers say on the graph after."""
-        return evaluate_layers(self.preserver, self.after)
+        return self.ask(self.preserver, self.after)
 
     @cached_property
     def remembered(self) -> Tensor:
         """What the preserver still answers about what is forgotten."""
-        layers = self.preserved if self.probe is self.after else evaluate_layers(self.preserver, self.probe)
+        limit = self.estimator.batch_size
+        if limit is not None and len(torch.unique(self.elements.nodes)) <= limit:
+            rng = generator(self.seed)
+            near = self.estimator.around(self.preserver, self.probe, self.elements.nodes, rng, complete=True)
+            layers = evaluate_layers(self.preserver, near)
+            return self.elements.within(near).response(self.preserver, layers)
+        layers = self.preserved if self.probe is self.after else self.ask(self.preserver, self.probe)
         return self.elements.response(self.preserver, layers)
+
+    def ask(self, module: nn.Module, graph: Graph) -> list[Tensor]:
+        """Return what the layers of a network say on a whole graph.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            A teacher.
+        graph : Graph
+            The graph after, or one like it.
+
+        Returns
+        -------
+        list of Tensor, each of shape (n_nodes, d_l)
+            Outputs of the layers.
+        """
+        return evaluate_layers(module, graph.to(self.estimator.device))
 
 
 class Destroyer(Protocol):
@@ -89,11 +117,11 @@ class _Network:
         raise NotImplementedError
 
     def layers(self, scene: Scene) -> list[Tensor]:
-        return evaluate_layers(self.network(scene), scene.probe)
+        return scene.ask(self.network(scene), scene.probe)
 
     def response(self, scene: Scene) -> Tensor:
         network = self.network(scene)
-        return scene.elements.response(network, evaluate_layers(network, scene.probe))
+        return scene.elements.response(network, scene.ask(network, scene.probe))
 
 
 class Untrained(_Network):
@@ -120,16 +148,9 @@ class NegativeGraph(_Network):
         """Train on the negative graph."""
         estimator, remaining = scene.estimator, scene.deletion.remaining
         pairs = sample_non_edges(remaining, remaining.n_edges, generator(scene.seed, 0))
-        negative = replace(remaining, pairs=pairs).to(estimator.device)
-        network = redraw(scene.preserver, scene.seed).requires_grad_(True).train()
-        train(
-            network,
-            lambda epoch: estimator.loss(network, negative, generator(scene.seed, 1, epoch)),
-            epochs=estimator.max_epochs if self.max_epochs is None else self.max_epochs,
-            lr=estimator.lr,
-            weight_decay=estimator.weight_decay,
-            seed=scene.seed,
-        )
+        network = redraw(scene.preserver, scene.seed).requires_grad_(True)
+        epochs = estimator.max_epochs if self.max_epochs is None else self.max_epochs
+        estimator.train_module(network, replace(remaining, pairs=pairs), scene.seed, 1, epochs=epochs)
         return network.eval()
 
 
@@ -156,19 +177,23 @@ class RandomPairs(_Targets):
 class Calibrated(_Targets):
     """What was forgotten shall look like what was never trained on: neither remembered nor suppressed.
 
-    The preserver's answers about what is forgotten keep their order, and take over the distribution of its answers
-    about held-out data of the same kind: validation edges for forgotten edges, validation nodes for forgotten nodes
-    (the odds of their labels; shown without edges, as the forgotten ones are). A class that is forgotten as a whole
-    leaves its probability to the others, in their proportions. Forgotten edges of a node classifier take over the
-    similarities of one end with other nodes of the class that the other end is put in.
+    The preserver's scores of forgotten edges are moved as a whole, so that their mean is that of its scores of
+    validation edges: memory raises the scores of all that was trained on, and what is left of the differences is
+    about the pairs themselves. (Taking over the whole distribution, rank by rank, is farther from retraining.)
+    Forgotten edges of a node classifier are moved to the similarities of one end with other nodes of the class that
+    the other end is put in.
+
+    The preserver's answers about forgotten nodes, as odds of their labels, keep their order, and take over the
+    distribution of those about validation nodes, which are shown without edges, as the forgotten ones are. A class
+    that is forgotten as a whole leaves its probability to the others, in their proportions.
     """
 
     def response(self, scene: Scene) -> Tensor:
-        """Map the preserver's answers, rank by rank."""
+        """Move the preserver's answers."""
         if scene.elements.rows is not None:
             return _calibrated_posteriors(scene)
         held_out = _hidden_reference(scene) if scene.elements.hidden else _edge_reference(scene)
-        return map_ranks(scene.remembered, held_out)
+        return scene.remembered + (held_out.mean() - scene.remembered.mean())
 
 
 def map_ranks(values: Tensor, reference: Tensor) -> Tensor:
@@ -215,7 +240,7 @@ def _edge_reference(scene: Scene) -> Tensor:
         )
     pairs, z = graph.held_out_pairs, scene.preserved[-1]
     if len(scene.deletion.nodes):
-        z = torch.cat([z, evaluate_layers(scene.preserver, _edgeless(graph))[-1]])
+        z = torch.cat([z, scene.ask(scene.preserver, _edgeless(graph))[-1]])
         pairs = torch.stack([pairs[0], pairs[1] + graph.n_nodes])
     with torch.no_grad():
         return pair_scores(scene.preserver, z, pairs, graph.held_out_types)
@@ -246,10 +271,10 @@ def _calibrated_posteriors(scene: Scene) -> Tensor:
             "the calibrated destroyer compares with nodes that were never trained on, and data has none: mark some in "
             "data.val_mask, or choose another destroyer."
         )
-    layers = evaluate_layers(scene.preserver, _edgeless(graph)) if len(scene.deletion.nodes) else scene.preserved
+    layers = scene.ask(scene.preserver, _edgeless(graph)) if len(scene.deletion.nodes) else scene.preserved
     assert scene.elements.rows is not None
     labels = scene.deletion.before.y.to(logits.device)[scene.elements.rows]
-    reference = log_odds(layers[-1][held_out], graph.held_out_y[held_out])
+    reference = log_odds(layers[-1][held_out], graph.held_out_y[held_out].to(logits.device))
     return with_log_odds(logits, labels, map_ranks(log_odds(logits, labels), reference))
 
 

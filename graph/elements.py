@@ -10,6 +10,8 @@ from sklearn.base import is_classifier
 from torch import Tensor, nn
 
 from mlunlearn.graph.estimators import GraphEstimator
+from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.neighbours import Neighbourhood
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.training import pair_scores
 
@@ -38,6 +40,50 @@ class Elements:
 
     def __len__(self) -> int:
         return len(self.rows) if self.rows is not None else self.pairs.shape[1] if self.pairs is not None else 0
+
+    def take(self, chosen: Tensor) -> Elements:
+        """Return some of the elements.
+
+        Parameters
+        ----------
+        chosen : Tensor of int, shape (n,)
+            Which.
+
+        Returns
+        -------
+        Elements
+            As many.
+        """
+        if self.rows is not None:
+            return replace(self, rows=self.rows[chosen])
+        assert self.pairs is not None
+        return replace(self, pairs=self.pairs[:, chosen], types=None if self.types is None else self.types[chosen])
+
+    @property
+    def nodes(self) -> Tensor:
+        """Rows of all nodes that the answers are about."""
+        if self.rows is not None:
+            return self.rows
+        assert self.pairs is not None
+        return self.pairs.flatten()
+
+    def within(self, graph: Graph | Neighbourhood) -> Elements:
+        """Return the elements by the places their nodes have in a part of the graph.
+
+        Parameters
+        ----------
+        graph : Graph or Neighbourhood
+            The graph, or a part of it with all their nodes.
+
+        Returns
+        -------
+        Elements
+            The same elements.
+        """
+        if self.rows is not None:
+            return replace(self, rows=graph.local(self.rows))
+        assert self.pairs is not None
+        return replace(self, pairs=graph.local(self.pairs))
 
     def to(self, device: str) -> Elements:
         """Return the elements with all tensors on a device.

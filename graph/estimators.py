@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +16,8 @@ from torch_geometric.data import Data
 
 from mlunlearn.exceptions import DataNotAttachedError
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.layers import message_layers
+from mlunlearn.graph.neighbours import Neighbourhood, neighbourhood
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.sampling import generator
 from mlunlearn.graph.training import device_of, evaluate, make_module, train
@@ -30,7 +34,7 @@ class GraphEstimator(BaseEstimator):
     module : torch.nn.Module or callable
         The network, or a function without arguments that makes one.
     max_epochs : int, default=200
-        Full-batch steps.
+        Passes over the data, each one step by default.
     lr : float, default=0.01
         Adam's learning rate.
     weight_decay : float, default=5e-4
@@ -39,6 +43,12 @@ class GraphEstimator(BaseEstimator):
         Seeds initial weights (where `module` is a function), dropout and negatives.
     device : str, default='cpu'
         Where to compute.
+    batch_size : int or None, default=None
+        How many labelled nodes or edges to learn from in one step, for graphs too large to learn from at once; None
+        takes all.
+    n_neighbors : int, sequence of int, or None, default=10
+        With `batch_size`: how many neighbours a node hears at most in one step, drawn anew each time; one number for
+        every hop, or one for each, from the nodes of the batch outwards. None takes all.
     """
 
     _data: Graph | None
@@ -52,6 +62,8 @@ class GraphEstimator(BaseEstimator):
         weight_decay: float = 5e-4,
         random_state: Any = None,
         device: str = "cpu",
+        batch_size: int | None = None,
+        n_neighbors: int | Sequence[int] | None = 10,
     ):
         self.module = module
         self.max_epochs = max_epochs
@@ -59,6 +71,8 @@ class GraphEstimator(BaseEstimator):
         self.weight_decay = weight_decay
         self.random_state = random_state
         self.device = device
+        self.batch_size = batch_size
+        self.n_neighbors = n_neighbors
 
     def fit(self, data: Data) -> Self:
         """Train from the initial weights.
@@ -97,19 +111,98 @@ class GraphEstimator(BaseEstimator):
         self.check_trainable(graph)
         seed = root_seed(self.random_state)
         module = make_module(self.module, seed, self.device)
-        placed = graph.to(self.device)
-        self._learn_classes(module, placed)
+        self._check_batches(module)
+        self._learn_classes(module, graph)
+        self.train_module(module, graph, seed, epochs=self.max_epochs)
+        self.module_ = module.eval()
+        self._data = graph
+        return self
+
+    def train_module(self, module: nn.Module, graph: Graph, seed: int, *key: int, epochs: int) -> None:
+        """Train a network as this estimator trains.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Changed in place, left in training mode.
+        graph : Graph
+            What to learn from.
+        seed : int
+            Seeds dropout and, with the key, batches and negatives.
+        *key : int
+            What it is trained for, if it is not the model itself.
+        epochs : int
+            Passes over the data.
+        """
+        if self.batch_size is None:
+            placed, n_batches = graph.to(self.device), 1
+        else:
+            placed, n_batches = graph, -(-self.n_trained(graph) // self.batch_size)
+        order = torch.empty(0)
+
+        def loss(step: int) -> Tensor:
+            nonlocal order
+            epoch, batch = divmod(step, n_batches)
+            if self.batch_size is None:
+                return self.loss(module, placed, generator(seed, *key, epoch))
+            if not batch:
+                order = torch.randperm(self.n_trained(graph), generator=generator(seed, *key, epoch))
+            chosen = order[batch * self.batch_size :][: self.batch_size]
+            return self.loss(module, placed, generator(seed, *key, epoch, batch), chosen)
+
         train(
             module.train(),
-            lambda epoch: self.loss(module, placed, generator(seed, epoch)),
-            epochs=self.max_epochs,
+            loss,
+            steps=epochs * n_batches,
             lr=self.lr,
             weight_decay=self.weight_decay,
             seed=seed,
         )
-        self.module_ = module.eval()
-        self._data = graph
-        return self
+
+    def around(
+        self, module: nn.Module, graph: Graph, rows: Tensor, rng: torch.Generator, *, complete: bool = False
+    ) -> Graph | Neighbourhood:
+        """Take as much of a graph as a step needs: all of it, or a sample around some nodes.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Says how far messages come from.
+        graph : Graph
+            The graph; on the CPU where `batch_size` is set.
+        rows : Tensor of int
+            The nodes whose outputs are needed.
+        rng : torch.Generator
+            Draws the neighbours.
+        complete : bool, default=False
+            Whether to take all neighbours.
+
+        Returns
+        -------
+        Graph or Neighbourhood
+            On the model's device.
+        """
+        if self.batch_size is None:
+            return graph
+        return neighbourhood(graph, rows, self._fan_outs(module, complete), rng).to(self.device)
+
+    def _fan_outs(self, module: nn.Module, complete: bool) -> list[int | None]:
+        if isinstance(self.n_neighbors, Sequence):
+            return [None if complete else n for n in self.n_neighbors]
+        return [None if complete else self.n_neighbors] * _count_hops(module)
+
+    def _check_batches(self, module: nn.Module) -> None:
+        size, n = self.batch_size, self.n_neighbors
+        if size is not None and (not isinstance(size, Integral) or size < 1):
+            raise ValueError(f"batch_size is {size!r}, expected None or a whole number of at least 1.")
+        for limit in n if isinstance(n, Sequence) else () if n is None else (n,):
+            if not isinstance(limit, Integral) or limit < 1:
+                raise ValueError(f"n_neighbors has {limit!r}, expected whole numbers of at least 1, or None for all.")
+        if size is not None and isinstance(n, Sequence) and len(n) < _count_hops(module):
+            raise ValueError(
+                f"n_neighbors names {len(n)} hops, but messages of this network come from {_count_hops(module)} hops "
+                "away; give one number for each."
+            )
 
     def moved(self, graph: Graph, module: nn.Module | None = None) -> Self:
         """Return the same model on another graph, or with other weights.
@@ -161,17 +254,19 @@ class GraphEstimator(BaseEstimator):
         """
         raise NotImplementedError
 
-    def loss(self, module: nn.Module, graph: Graph, rng: torch.Generator) -> Tensor:
-        """Return the training loss on the whole graph.
+    def loss(self, module: nn.Module, graph: Graph, rng: torch.Generator, chosen: Tensor | None = None) -> Tensor:
+        """Return the training loss.
 
         Parameters
         ----------
         module : torch.nn.Module
             The network.
         graph : Graph
-            What to learn from, on the module's device.
+            What to learn from, on the module's device if it is used as a whole.
         rng : torch.Generator
-            Draws negatives.
+            Draws negatives and neighbours.
+        chosen : Tensor of int or None, default=None
+            Which labelled nodes or edges to learn from, by their order in the graph; None means all.
 
         Returns
         -------
@@ -200,6 +295,10 @@ class GraphEstimator(BaseEstimator):
         """The graph is never saved."""
         state = super().__getstate__()
         return {**state, "_data": None} if "_data" in state else state
+
+
+def _count_hops(module: nn.Module) -> int:
+    return sum(getattr(layer, "K", 1) for layer in message_layers(module))
 
 
 def known_rows(graph: Graph, positions: Tensor) -> Tensor:

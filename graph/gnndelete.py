@@ -196,7 +196,7 @@ class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         student = DeletionOperator(trained, [deletion.before.positions[there] for there in affected], targets)
         student = student.to(self.estimator_.device).eval()
         loss = self._loss(student, deletion, targets, affected)
-        train(student, loss, epochs=self.max_epochs, lr=self.lr, seed=self.seed_, parameters=student.operators)
+        train(student, loss, steps=self.max_epochs, lr=self.lr, seed=self.seed_, parameters=student.operators)
         self.estimator_ = self.estimator_.moved(deletion.remaining, _without_forgotten(student, deletion))
         n = self.estimator_.n_trained(deletion.remaining)
         return Work(samples=self.max_epochs * n, full=self.estimator_.max_epochs * n)

@@ -72,7 +72,7 @@ class GradientAscent(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _unlearn(self, deletion: Deletion) -> Work:
         module = self._starting_module(deletion)
         loss, n = self._forget_loss(module, deletion)
-        train(module.eval(), lambda epoch: -loss(), epochs=self.max_epochs if n else 0, lr=self.lr, seed=self.seed_)
+        train(module.eval(), lambda epoch: -loss(), steps=self.max_epochs if n else 0, lr=self.lr, seed=self.seed_)
         self.estimator_ = self.estimator_.moved(deletion.remaining, module)
         full = self.estimator_.max_epochs * self.estimator_.n_trained(deletion.remaining)
         return Work(samples=self.max_epochs * n, full=full)

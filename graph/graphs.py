@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,11 @@ class Graph:
         """Mask of the nodes to train on."""
         return self.y >= 0
 
+    @cached_property
+    def labelled_rows(self) -> Tensor:
+        """Rows of the nodes to train on."""
+        return self.labelled.nonzero().flatten()
+
     @property
     def edge_index(self) -> Tensor:
         """Messages: every edge in both directions, shape (2, 2 * n_edges)."""
@@ -99,6 +105,57 @@ class Graph:
         if self.pair_types is None:
             return None
         return torch.cat([self.pair_types, self.pair_types + self.n_relations])
+
+    def chosen_pairs(self, chosen: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Look up edges.
+
+        Parameters
+        ----------
+        chosen : Tensor of int, shape (n,), or None
+            Which; None means all.
+
+        Returns
+        -------
+        pairs : Tensor of int, shape (2, n)
+            Their ends.
+        types : Tensor of int, shape (n,), or None
+            Their relations.
+        """
+        if chosen is None:
+            return self.pairs, self.pair_types
+        return self.pairs[:, chosen], None if self.pair_types is None else self.pair_types[chosen]
+
+    def messages(self, chosen: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Look up some messages without making the list of all.
+
+        Parameters
+        ----------
+        chosen : Tensor of int, shape (n,)
+            Columns of ``edge_index``.
+
+        Returns
+        -------
+        edge_index : Tensor of int, shape (2, n)
+            These columns.
+        edge_type : Tensor of int, shape (n,), or None
+            Their relations.
+        """
+        n, ends = self.n_edges, self.pairs.flatten()
+        edge_index = torch.stack([ends[chosen], ends[(chosen + n) % max(2 * n, 1)]])
+        if self.pair_types is None:
+            return edge_index, None
+        return edge_index, self.pair_types[chosen % max(n, 1)] + self.n_relations * (chosen >= n)
+
+    @cached_property
+    def arrivals(self) -> tuple[Tensor, Tensor]:
+        """Messages sorted by who receives them: where those of each node start, shape (n_nodes + 1,), and which."""
+        return sorted_by(self.edge_index[1], self.n_nodes)
+
+    @cached_property
+    def taken(self) -> Tensor:
+        """Ascending numbers ``source * n_nodes + target`` of all pairs with a message."""
+        source, target = self.edge_index
+        return torch.unique(source * self.n_nodes + target)
 
     @property
     def checksum(self) -> int:
@@ -125,6 +182,21 @@ class Graph:
             return torch.full_like(positions, -1)
         rows = torch.searchsorted(self.positions, positions.contiguous()).clamp(max=self.n_nodes - 1)
         return torch.where(self.positions[rows] == positions, rows, -1)
+
+    def local(self, rows: Tensor) -> Tensor:
+        """Return rows as they are: a whole graph has them where they are.
+
+        Parameters
+        ----------
+        rows : Tensor of int
+            Rows.
+
+        Returns
+        -------
+        Tensor of int
+            The same.
+        """
+        return rows
 
     def within(self, rows: Tensor, hops: int) -> Tensor:
         """Mark the nodes within some hops of others, whichever way the edges point.
@@ -266,7 +338,8 @@ class Graph:
         """
         if self.x.device == torch.device(device):
             return self
-        moved: dict[str, Any] = {name: v.to(device) for name, v in vars(self).items() if isinstance(v, Tensor)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: v.to(device) for name, v in values.items() if isinstance(v, Tensor)}
         return replace(self, **moved)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
@@ -276,3 +349,32 @@ class Graph:
 def _select(values: Tensor, kept: Tensor, axis: int = 0) -> Tensor:
     """Index by a mask; numpy does so several times faster than torch."""
     return torch.from_numpy(np.compress(kept.numpy(), values.numpy(), axis=axis))
+
+
+def sorted_by(keys: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Sort messages by one of their ends.
+
+    Parameters
+    ----------
+    keys : Tensor of int, shape (m,)
+        Rows of that end.
+    n : int
+        Number of rows.
+
+    Returns
+    -------
+    starts : Tensor of int, shape (n + 1,)
+        Those of row i are at the places ``starts[i]`` to ``starts[i + 1]`` of `order`.
+    order : Tensor of int, shape (m,)
+        Which message is at each place; those of one row keep their order.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlunlearn.graph.graphs import sorted_by
+    >>> [part.tolist() for part in sorted_by(torch.tensor([2, 0, 2]), 3)]
+    [[0, 1, 1, 3], [1, 0, 2]]
+    """
+    starts = torch.zeros(n + 1, dtype=torch.long, device=keys.device)
+    starts[1:] = torch.bincount(keys, minlength=n).cumsum(0)
+    return starts, keys.int().argsort(stable=True)

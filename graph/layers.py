@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.inference import in_parts
+from mlunlearn.graph.neighbours import Neighbourhood
 from mlunlearn.graph.training import device_of, run
 from mlunlearn.torch_seeds import seeded
 
@@ -67,14 +69,14 @@ def edited_layers(module: nn.Module, edit: Callable[[int, Tensor], Tensor]) -> I
             hook.remove()
 
 
-def run_layers(module: nn.Module, graph: Graph) -> list[Tensor]:
+def run_layers(module: nn.Module, graph: Graph | Neighbourhood) -> list[Tensor]:
     """Pass messages over a graph and keep what every layer returns.
 
     Parameters
     ----------
     module : torch.nn.Module
         The network.
-    graph : Graph
+    graph : Graph or Neighbourhood
         On the module's device.
 
     Returns
@@ -94,14 +96,14 @@ def run_layers(module: nn.Module, graph: Graph) -> list[Tensor]:
     return outputs if result is outputs[-1] else [*outputs, result]
 
 
-def evaluate_layers(module: nn.Module, graph: Graph) -> list[Tensor]:
+def evaluate_layers(module: nn.Module, graph: Graph | Neighbourhood) -> list[Tensor]:
     """Keep what every layer returns in evaluation mode, without gradients.
 
     Parameters
     ----------
     module : torch.nn.Module
         Left in the mode it was in.
-    graph : Graph
+    graph : Graph or Neighbourhood
         On the module's device.
 
     Returns
@@ -110,7 +112,7 @@ def evaluate_layers(module: nn.Module, graph: Graph) -> list[Tensor]:
         As `run_layers` returns them.
     """
     training = module.training
-    with torch.no_grad(), seeded(0, device_of(module)):
+    with torch.no_grad(), seeded(0, device_of(module)), in_parts(module):
         outputs = run_layers(module.eval(), graph)
     module.train(training)
     return outputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class LinkPredictor(GraphEstimator):
         returns one embedding a node. A pair's score is the inner product, or what ``module.decode`` says if there
         is one. As in `NodeClassifier`, an instance brings its initial weights and a function makes them.
     max_epochs : int, default=200
-        Full-batch steps.
+        Passes over the data, each one step by default.
     lr : float, default=0.01
         Adam's learning rate.
     weight_decay : float, default=0.0
@@ -35,6 +36,12 @@ class LinkPredictor(GraphEstimator):
         Seeds initial weights (where `module` is a function), dropout and negatives.
     device : str, default='cpu'
         Where to compute.
+    batch_size : int or None, default=None
+        How many edges to learn from in one step, for graphs too large to learn from at once; None takes
+        all.
+    n_neighbors : int, sequence of int, or None, default=10
+        With `batch_size`: how many neighbours a node hears at most in one step, drawn anew each time; one number for
+        every hop, or one for each, from the nodes of the batch outwards. None takes all.
 
     Attributes
     ----------
@@ -67,6 +74,8 @@ class LinkPredictor(GraphEstimator):
         weight_decay: float = 0.0,
         random_state: Any = None,
         device: str = "cpu",
+        batch_size: int | None = None,
+        n_neighbors: int | Sequence[int] | None = 10,
     ):
         super().__init__(
             module,
@@ -75,6 +84,8 @@ class LinkPredictor(GraphEstimator):
             weight_decay=weight_decay,
             random_state=random_state,
             device=device,
+            batch_size=batch_size,
+            n_neighbors=n_neighbors,
         )
 
     def check_trainable(self, graph: Graph) -> None:
@@ -108,7 +119,7 @@ class LinkPredictor(GraphEstimator):
         """
         return graph.n_edges
 
-    def loss(self, module: nn.Module, graph: Graph, rng: torch.Generator) -> Tensor:
+    def loss(self, module: nn.Module, graph: Graph, rng: torch.Generator, chosen: Tensor | None = None) -> Tensor:
         """Return the mean binary cross-entropy over all edges and as many negatives.
 
         Parameters
@@ -118,17 +129,22 @@ class LinkPredictor(GraphEstimator):
         graph : Graph
             What to learn from, on the module's device.
         rng : torch.Generator
-            Draws the negatives.
+            Draws negatives and neighbours.
+        chosen : Tensor of int or None, default=None
+            Which of them; None means all.
 
         Returns
         -------
         Tensor
             One number.
         """
-        z = run(module, graph)
-        negatives = negatives_for(graph.to("cpu"), rng).to(graph.x.device)
-        true = pair_scores(module, z, graph.pairs, graph.pair_types)
-        false = pair_scores(module, z, negatives, graph.pair_types)
+        pairs, types = graph.chosen_pairs(chosen)
+        negatives = negatives_for(graph.to("cpu"), rng, chosen)
+        near = self.around(module, graph, torch.cat([pairs, negatives.to(pairs.device)]).flatten(), rng)
+        z = run(module, near)
+        types = None if types is None else types.to(z.device)
+        true = pair_scores(module, z, near.local(pairs), types)
+        false = pair_scores(module, z, near.local(negatives.to(z.device)), types)
         return (nn.functional.softplus(-true).mean() + nn.functional.softplus(false).mean()) / 2
 
     def decision_function(self, pairs: Any, edge_type: Any = None, *, data: Data | None = None) -> np.ndarray:

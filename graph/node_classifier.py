@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 
 from mlunlearn.graph.estimators import GraphEstimator, asked_rows
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.sampling import generator
 from mlunlearn.graph.training import evaluate, run
 
 
@@ -25,7 +26,7 @@ class NodeClassifier(ClassifierMixin, GraphEstimator):
         ``GCN``, ``GAT``, ``GIN`` and ``GraphSAGE``. The weights of an instance, as passed, are the initial weights; a
         function without arguments makes a network with weights drawn from `random_state`. Never changed.
     max_epochs : int, default=200
-        Full-batch steps.
+        Passes over the data, each one step by default.
     lr : float, default=0.01
         Adam's learning rate.
     weight_decay : float, default=5e-4
@@ -34,6 +35,12 @@ class NodeClassifier(ClassifierMixin, GraphEstimator):
         Seeds initial weights (where `module` is a function) and dropout.
     device : str, default='cpu'
         Where to compute.
+    batch_size : int or None, default=None
+        How many labelled nodes to learn from in one step, for graphs too large to learn from at once; None takes
+        all.
+    n_neighbors : int, sequence of int, or None, default=10
+        With `batch_size`: how many neighbours a node hears at most in one step, drawn anew each time; one number for
+        every hop, or one for each, from the nodes of the batch outwards. None takes all.
 
     Attributes
     ----------
@@ -88,7 +95,7 @@ class NodeClassifier(ClassifierMixin, GraphEstimator):
         """
         return int(graph.labelled.sum())
 
-    def loss(self, module: nn.Module, graph: Graph, rng: torch.Generator) -> Tensor:
+    def loss(self, module: nn.Module, graph: Graph, rng: torch.Generator, chosen: Tensor | None = None) -> Tensor:
         """Return the mean cross-entropy over the labelled nodes.
 
         Parameters
@@ -98,17 +105,22 @@ class NodeClassifier(ClassifierMixin, GraphEstimator):
         graph : Graph
             What to learn from, on the module's device.
         rng : torch.Generator
-            Not needed.
+            Draws neighbours.
+        chosen : Tensor of int or None, default=None
+            Which of them; None means all.
 
         Returns
         -------
         Tensor
             One number.
         """
-        return nn.functional.cross_entropy(run(module, graph)[graph.labelled], graph.y[graph.labelled])
+        rows = graph.labelled_rows if chosen is None else graph.labelled_rows[chosen]
+        near = self.around(module, graph, rows, rng)
+        return nn.functional.cross_entropy(run(module, near)[near.local(rows)], graph.y[rows].to(near.x.device))
 
     def _learn_classes(self, module: nn.Module, graph: Graph) -> None:
-        n_outputs = evaluate(module, graph).shape[1]
+        one = self.around(module, graph, torch.zeros(1, dtype=torch.long), generator(0))
+        n_outputs = evaluate(module, one.to(self.device)).shape[1]
         if graph.y.max() >= n_outputs:
             raise ValueError(f"data has the label {int(graph.y.max())}, but the module has {n_outputs} outputs only.")
         self.classes_ = np.arange(n_outputs)

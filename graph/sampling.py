@@ -63,7 +63,7 @@ def sample_non_edges(graph: Graph, n: int, rng: torch.Generator) -> Tensor:
     [0, 2]
     """
     size = graph.n_nodes
-    taken = torch.unique(graph.edge_index[0] * size + graph.edge_index[1])
+    taken = graph.taken
     found = torch.empty(2, 0, dtype=torch.long)
     for _ in range(_MAX_ROUNDS):
         if found.shape[1] >= n or size < 2:
@@ -108,7 +108,7 @@ def permute_heads(pairs: Tensor, types: Tensor, rng: torch.Generator) -> Tensor:
     return torch.stack([heads, pairs[1]])
 
 
-def negatives_for(graph: Graph, rng: torch.Generator) -> Tensor:
+def negatives_for(graph: Graph, rng: torch.Generator, chosen: Tensor | None = None) -> Tensor:
     """Draw as many negatives as a graph has edges, of the same relations.
 
     Parameters
@@ -117,12 +117,16 @@ def negatives_for(graph: Graph, rng: torch.Generator) -> Tensor:
         The graph to learn from.
     rng : torch.Generator
         Source of randomness.
+    chosen : Tensor of int, shape (n,), or None, default=None
+        Edges to draw them for; None means all.
 
     Returns
     -------
-    Tensor of int, shape (2, n_edges)
+    Tensor of int, shape (2, n)
         Non-edges; in a knowledge graph the i-th has the relation of the i-th edge.
     """
     if graph.pair_types is None:
-        return sample_non_edges(graph, graph.n_edges, rng)
-    return permute_heads(graph.pairs, graph.pair_types, rng)
+        return sample_non_edges(graph, graph.n_edges if chosen is None else len(chosen), rng)
+    if chosen is None:
+        return permute_heads(graph.pairs, graph.pair_types, rng)
+    return permute_heads(graph.pairs[:, chosen], graph.pair_types[chosen], rng)

@@ -1,4 +1,4 @@
-"""How a graph module is made, run and trained: full batches, fixed seeds, one thread."""
+"""How a graph module is made, run and trained: fixed seeds, one thread."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.inference import in_parts
+from mlunlearn.graph.neighbours import Neighbourhood, true_degrees
 from mlunlearn.torch_seeds import seeded
 
 
@@ -121,7 +123,7 @@ def device_of(module: nn.Module) -> str:
     return str(next((parameter.device for parameter in module.parameters()), "cpu"))
 
 
-def run(module: nn.Module, graph: Graph) -> Tensor:
+def run(module: nn.Module, graph: Graph | Neighbourhood) -> Tensor:
     """Pass messages over a graph.
 
     Parameters
@@ -129,7 +131,7 @@ def run(module: nn.Module, graph: Graph) -> Tensor:
     module : torch.nn.Module
         Called as ``module(x, edge_index)``, and for a knowledge graph as ``module(x, edge_index, edge_type)``; with
         the nodes' ``positions`` besides if it has an attribute ``takes_positions`` that is true.
-    graph : Graph
+    graph : Graph or Neighbourhood
         On the module's device.
 
     Returns
@@ -139,11 +141,14 @@ def run(module: nn.Module, graph: Graph) -> Tensor:
     """
     messages = (graph.edge_index, graph.edge_type) if graph.n_relations else (graph.edge_index,)
     options = {"positions": graph.positions} if getattr(module, "takes_positions", False) else {}
-    return module(graph.x, *messages, **options)
+    if isinstance(graph, Graph):
+        return module(graph.x, *messages, **options)
+    with true_degrees(module, graph):
+        return module(graph.x, *messages, **options)
 
 
-def evaluate(module: nn.Module, graph: Graph) -> Tensor:
-    """Pass messages over a graph in evaluation mode, without gradients.
+def evaluate(module: nn.Module, graph: Graph | Neighbourhood) -> Tensor:
+    """Pass messages over a graph in evaluation mode, without gradients; a large one layer by layer, in parts.
 
     Parameters
     ----------
@@ -158,7 +163,7 @@ def evaluate(module: nn.Module, graph: Graph) -> Tensor:
         One row a node.
     """
     training = module.training
-    with torch.no_grad(), seeded(0, device_of(module)):
+    with torch.no_grad(), seeded(0, device_of(module)), in_parts(module):
         outputs = run(module.eval(), graph)
     module.train(training)
     return outputs
@@ -194,22 +199,22 @@ def train(
     module: nn.Module,
     loss: Callable[[int], Tensor],
     *,
-    epochs: int,
+    steps: int,
     lr: float,
     seed: int,
     weight_decay: float = 0.0,
     parameters: Iterable[nn.Parameter] | None = None,
 ) -> None:
-    """Take Adam steps on a loss of the whole graph, one an epoch.
+    """Take Adam steps on a loss.
 
     Parameters
     ----------
     module : torch.nn.Module
         Changed in place; in training or evaluation mode, as it comes.
     loss : callable
-        Takes the number of the epoch and returns the loss.
-    epochs : int
-        Steps.
+        Takes the number of the step, from 0, and returns the loss.
+    steps : int
+        How many.
     lr : float
         Learning rate.
     seed : int
@@ -224,17 +229,17 @@ def train(
     FloatingPointError
         If the loss stops being finite.
     """
-    if not epochs:
+    if not steps:
         return
     with seeded(seed, device_of(module)):
         optimizer = torch.optim.Adam(
             module.parameters() if parameters is None else parameters, lr=lr, weight_decay=weight_decay
         )
-        for epoch in range(epochs):
+        for step in range(steps):
             optimizer.zero_grad()
-            value = loss(epoch)
+            value = loss(step)
             value.backward()
             optimizer.step()
         module.zero_grad()
     if not torch.isfinite(value.detach()):
-        raise FloatingPointError(f"the loss is {value.item()} after {epochs} epochs; try a lower learning rate.")
+        raise FloatingPointError(f"the loss is {value.item()} after {steps} steps; try a lower learning rate.")

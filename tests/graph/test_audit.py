@@ -22,8 +22,10 @@ from mlunlearn.graph import (
     split_edges,
     stochastic_block_model,
 )
-from mlunlearn.graph.audit import auc, mean_gap
-from mlunlearn.graph.reading import edge_list
+from mlunlearn.graph.attack import ShadowAttack, edge_features
+from mlunlearn.graph.audit import auc, mean_distance, mean_gap
+from mlunlearn.graph.reading import edge_list, read_graph
+from mlunlearn.graph.requests import delete
 
 
 def test_areas_and_gaps_with_known_answers():
@@ -32,6 +34,11 @@ def test_areas_and_gaps_with_known_answers():
     assert np.isnan(auc(torch.tensor([]), torch.tensor([0.5])))
     assert mean_gap(torch.tensor([0.2, 0.4]), torch.tensor([0.3, 0.2])) == pytest.approx(0.15)
     assert mean_gap(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])) == pytest.approx(1.0)
+    assert mean_distance(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.5, 0.5]])) == pytest.approx(1.0)
+    assert mean_distance(torch.tensor([0.3]), torch.tensor([0.3])) == pytest.approx(0.0, abs=1e-6)
+    # of 0 and 1/2: the middle is 1/4; (log2(4/3) + log2(2)/2 + log2(2/3)/2) / 2, by hand
+    by_hand = (np.log2(4 / 3) + 0.5 * np.log2(2) + 0.5 * np.log2(2 / 3)) / 2
+    assert mean_distance(torch.tensor([0.0]), torch.tensor([0.5])) == pytest.approx(by_hand**0.5)
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +50,18 @@ def remembering():
     return estimator.fit(split), split, np.arange(0, edge_list(split).shape[1], 12)
 
 
+@pytest.fixture(scope="module")
+def remembering_nodes():
+    """A node classifier that remembers its labels by features that say little, and a third of those it learned from."""
+    data = stochastic_block_model([100] * 4, n_features=200, signal=0.5, degree_in=2.0, train=0.4, random_state=0)
+    estimator = NodeClassifier(partial(GCN, 200, 64, 2, out_channels=4), max_epochs=150, random_state=0)
+    return estimator.fit(data), data, np.flatnonzero(data.train_mask)[::3]
+
+
 def test_the_table_always_holds_original_retraining_and_unlinking(remembering):
     original, data, asked = remembering
     methods = {"ours": partial(D2DGN, random_state=0), "unlinked": UtU}
-    result = audit_graph(original, data, asked, of="edges", methods=methods)
+    result = audit_graph(original, data, asked, of="edges", methods=methods, attack=True)
     table = result.to_frame()
     assert list(table.index) == ["Original", "Retrain", "UtU", "ours", "unlinked", "Retrain (sd)"]
     figures = table.columns.drop("seconds")
@@ -55,7 +70,10 @@ def test_the_table_always_holds_original_retraining_and_unlinking(remembering):
     assert table.loc["Original", "auc_unseen"] > table.loc["UtU", "auc_unseen"] > 0.7
     gap = (table["auc_unseen"] - table.loc["Retrain", "auc_unseen"]).abs()
     assert gap["ours"] < gap["UtU"] / 2
-    assert table.loc["Retrain", "gap_forget"] < table.loc["UtU", "gap_forget"]
+    for figure in ("gap_forget", "js_forget"):
+        assert table.loc["Retrain", figure] < table.loc["ours", figure] < table.loc["UtU", figure]
+    assert table.loc["Original", "mi_ratio"] == 1
+    assert table.loc["Retrain", "mi_ratio"] > table.loc["UtU", "mi_ratio"]
     assert (table["seconds"].drop("Original") > 0).sum() >= 4
 
 
@@ -81,7 +99,33 @@ def test_node_classifiers_are_audited(blocks, node_classifier, request_):
     original = node_classifier(blocks, random_state=0).fit(blocks)
     table = audit_graph(original, blocks, methods={"ours": GradientAscent}, n_references=2, **request_).to_frame()
     assert table["accuracy_test"].drop("Retrain (sd)").between(0, 1).all()
-    assert np.isfinite(table["gap_test"]).all()
+    assert np.isfinite(table[["gap_test", "js_forget"]]).all(axis=None)
+    assert table["accuracy_affected"].drop("Retrain (sd)").between(0, 1).all()
+
+
+def test_forgotten_nodes_are_attacked_with_others_than_themselves(remembering_nodes):
+    original, data, asked = remembering_nodes
+    deletion = delete(read_graph(data), "nodes", asked)
+    attacker = ShadowAttack(original, data, deletion, 0)
+    assert data.test_mask[attacker.unseen].all()
+    table = audit_graph(original, data, asked, methods={}, n_references=2, attack=True).to_frame()
+    assert table.loc["Retrain", "auc_attack"] == pytest.approx(0.5, abs=0.1)
+    assert table.loc["UtU", "auc_attack"] > 0.7
+
+
+def test_nothing_of_the_request_reaches_the_attacker(remembering_nodes, remembering):
+    """Other labels, features and edges of what is forgotten give the same attacker, to the bit."""
+    original, data, asked = remembering_nodes
+    other = data.clone()
+    other.x[asked], other.y[asked] = 7.0, 0
+    own = [ShadowAttack(original, d, delete(read_graph(d), "nodes", asked), 0) for d in (data, other)]
+    features = np.random.RandomState(0).dirichlet(np.ones(4), size=9)
+    assert torch.equal(*(attacker.membership(features) for attacker in own))
+    original, links, asked = remembering
+    there = read_graph(links)
+    answers = edge_features(torch.linspace(0, 1, 9))
+    deletions = [delete(there, "edges", part) for part in (asked, asked[:3])]
+    assert torch.equal(*(ShadowAttack(original, links, d, 0).membership(answers) for d in deletions))
 
 
 def test_the_audit_leaves_the_original_alone(blocks, node_classifier, untouched):

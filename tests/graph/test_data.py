@@ -1,13 +1,21 @@
 """Splits, deletion masks, block models and the loaders."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 
 from mlunlearn.graph import (
     choose_forgotten,
     deletion_masks,
     edge_list,
+    load_citation_full,
+    load_coauthor,
+    load_ogb_links,
+    load_ogb_nodes,
     load_planetoid,
     load_wordnet18rr,
     split_edges,
@@ -79,6 +87,95 @@ def test_wordnet_has_its_official_split(data_root, tmp_path):
     sizes = [data.edge_index.shape[1], data.val_pos_edge_index.shape[1], data.test_pos_edge_index.shape[1]]
     assert sizes == [86835, 3034, 3134]
     assert data.edge_type.unique().tolist() == list(range(11))
+
+
+def write_npz(path):
+    """Write a graph of four papers in the published format of citation and co-author graphs: a directed path."""
+    attributes = sp.csr_matrix(np.array([[1, 1, 0], [0, 2, 0], [0, 1, 1], [1, 0, 0]], dtype=np.float32))
+    links = sp.csr_matrix((np.ones(4, dtype=np.float32), ([0, 1, 2, 3], [1, 2, 3, 3])), shape=(4, 4))
+    parts = {
+        f"{name}_{part}": getattr(matrix, part)
+        for name, matrix in (("attr", attributes), ("adj", links))
+        for part in ("data", "indices", "indptr", "shape")
+    }
+    path.parent.mkdir(parents=True)
+    np.savez(path, labels=np.array([0, 1, 1, 0]), **parts)
+
+
+@pytest.mark.parametrize(
+    ("loader", "name", "file"),
+    [
+        (load_citation_full, "DBLP", "citation_full/dblp/raw/dblp.npz"),
+        (load_citation_full, "Cora_ML", "citation_full/cora_ml/raw/cora_ml.npz"),
+        (load_coauthor, "CS", "coauthor/CS/raw/ms_academic_cs.npz"),
+        (load_coauthor, "Physics", "coauthor/Physics/raw/ms_academic_phy.npz"),
+    ],
+)
+def test_published_archives_are_read(tmp_path, loader, name, file):
+    write_npz(tmp_path / "root" / file)
+    data = loader(name, root=tmp_path / "root", cache=tmp_path / "cache")
+    assert pairs_of(edge_list(data)) == {(0, 1), (1, 2), (2, 3)}
+    np.testing.assert_allclose(data.x, [[0.5, 0.5, 0], [0, 1, 0], [0, 0.5, 0.5], [1, 0, 0]])
+    assert data.y.tolist() == [0, 1, 1, 0]
+    assert [p.name for p in (tmp_path / "root").rglob("*") if p.is_file()] == [Path(file).name]
+
+
+def write_csv(folder, **tables):
+    """Write tables as the Open Graph Benchmark does; underscores stand for hyphens, but in node and edge attributes."""
+    folder.mkdir(parents=True)
+    for name, table in tables.items():
+        pd.DataFrame(table).to_csv(folder / f"{name}.csv.gz", header=False, index=False, compression="gzip")
+
+
+def write_ogb(root, **more):
+    raw = root / "raw"
+    edges = [[0, 1], [1, 2], [3, 2], [2, 3]]
+    features = np.eye(4, 3)
+    sizes = {"num-node-list": [4], "num-edge-list": [4]}
+    write_csv(raw, edge=edges, **{"node-feat": features}, **sizes, **more)
+    (root / "RELEASE_v1.txt").touch()
+    return features
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+def test_nodes_of_the_open_graph_benchmark_are_read(tmp_path):
+    pytest.importorskip("ogb")
+    folder = tmp_path / "ogb" / "ogbn_arxiv"
+    features = write_ogb(folder, node_year=[2000] * 4, **{"node-label": [3, 1, 0, 2]})
+    write_csv(folder / "split" / "time", train=[0, 3], valid=[1], test=[2])
+    data = load_ogb_nodes(root=tmp_path, cache=tmp_path / "cache")
+    assert pairs_of(edge_list(data)) == {(0, 1), (1, 2), (2, 3)}
+    np.testing.assert_allclose(data.x, features)
+    assert data.y.tolist() == [3, 1, 0, 2]
+    assert [data[f"{part}_mask"].nonzero().flatten().tolist() for part in ("train", "val", "test")] == [
+        [0, 3],
+        [1],
+        [2],
+    ]
+    assert not (folder / "processed").exists()
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+def test_links_of_the_open_graph_benchmark_are_read(tmp_path):
+    pytest.importorskip("ogb")
+    folder = tmp_path / "ogb" / "ogbl_collab"
+    write_ogb(folder, edge_weight=[1] * 4, edge_year=[2000] * 4)
+    split = folder / "split" / "time"
+    split.mkdir(parents=True)
+    for part, edges in {"train": [[0, 1], [1, 2], [2, 1]], "valid": [[2, 3]], "test": [[0, 3], [1, 1]]}.items():
+        more = {} if part == "train" else {"edge_neg": np.array([[0, 2]])}
+        torch.save({"edge": np.array(edges), "weight": np.ones(len(edges)), **more}, split / f"{part}.pt")
+    data = load_ogb_links(root=tmp_path, cache=tmp_path / "cache")
+    assert pairs_of(edge_list(data)) == {(0, 1), (1, 2)}
+    assert (data.val_pos_edge_index.tolist(), data.test_pos_edge_index.tolist()) == ([[2], [3]], [[0], [3]])
+    assert data.test_neg_edge_index.tolist() == [[0], [2]]
+    assert not (folder / "processed").exists()
+
+
+def test_an_absent_graph_of_the_open_graph_benchmark_is_named(tmp_path):
+    pytest.importorskip("ogb")
+    with pytest.raises(ValueError, match="ogbn_arxiv"):
+        load_ogb_nodes(root=tmp_path, cache=tmp_path)
 
 
 def test_a_missing_root_is_named(monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
-from torch_geometric.nn import GAT, GCN, GIN, GraphSAGE
+from torch_geometric.nn import GAT, GCN, GIN, GraphSAGE, RGCNConv
 
 from mlunlearn.graph import RGCN, LinkPredictor, NodeClassifier
 from mlunlearn.graph.reading import read_graph
@@ -36,6 +36,25 @@ def test_relational_networks_learn_their_triples(triples):
     assert model.score(pairs, np.repeat([1, 0], 120), types) > 0.8
     with pytest.raises(ValueError, match="edge_type"):
         model.predict(pairs)
+
+
+@pytest.mark.parametrize("n_relations", [3, 21])
+def test_relational_layers_are_those_of_torch_geometric(n_relations):
+    """By dense weights, and by the block-diagonal ones of many relations; with and without isolated nodes."""
+    rng = generator(1)
+    edges, types = torch.randint(12, (2, 60), generator=rng), torch.randint(2 * n_relations, (60,), generator=rng)
+    x = torch.randn(14, 8, generator=rng)
+    layer = RGCN(14, n_relations, 8, 4).layers[0]
+    for messages, of in ((edges, types), (edges[:, :0], types[:0])):
+        results = []
+        for forward in (layer.forward, partial(RGCNConv.forward, layer)):
+            layer.zero_grad()
+            given = x.clone().requires_grad_(True)
+            out = forward(given, messages, of)
+            out.square().sum().backward()
+            results.append([out.detach(), given.grad, *(parameter.grad for parameter in layer.parameters())])
+        for a, b in zip(*results, strict=True):
+            torch.testing.assert_close(a, torch.zeros_like(a) if b is None else b)
 
 
 def test_an_instance_brings_its_initial_weights_and_is_left_alone(blocks):
