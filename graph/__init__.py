@@ -19,6 +19,7 @@ from mlunlearn.graph.data import (
     split_edges,
     split_nodes,
 )
+from mlunlearn.graph.eraser import GraphEraser
 from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
 from mlunlearn.graph.gradient_ascent import GradientAscent
 from mlunlearn.graph.link_predictor import LinkPredictor
@@ -38,6 +39,7 @@ __all__ = [
     "GNNDelete",
     "GradientAscent",
     "GraphAudit",
+    "GraphEraser",
     "LinkPredictor",
     "NodeClassifier",
     "Retrain",

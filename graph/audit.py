@@ -20,7 +20,7 @@ from torch_geometric.data import Data
 from mlunlearn.graph.base import GraphUnlearnerMixin
 from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
-from mlunlearn.graph.layers import message_layers
+from mlunlearn.graph.layers import depth
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import Deletion, Of, delete
 from mlunlearn.graph.training import device_of, evaluate, pair_scores, redraw
@@ -198,7 +198,7 @@ def _ask_nodes(module: nn.Module, data: Data, deletion: Deletion, graph: Graph) 
     test = data.test_mask.clone()
     test[deletion.nodes] = False
     rows = deletion.nodes if deletion.of == "nodes" else deletion.endpoints
-    near = test & deletion.affected(len(message_layers(module)))
+    near = test & deletion.affected(depth(module))
     parts = {"forget": answers[rows], "retain": answers[deletion.after.labelled], "test": answers[test]}
     for name, chosen in {"forget": rows, "test": test, "near": near}.items():
         parts[f"right_{name}"] = (answers[chosen].argmax(dim=1) == data.y[chosen]).float()

@@ -11,15 +11,18 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from mlunlearn import DataChangedError, DataNotAttachedError
-from mlunlearn.graph import D2DGN, GNNDelete, GradientAscent, Retrain, UtU
+from mlunlearn.graph import D2DGN, GNNDelete, GradientAscent, GraphEraser, Retrain, UtU
 
 METHODS = {
     "D2DGN": partial(D2DGN, destroyer="untrained", max_epochs=3),
     "GNNDelete": partial(GNNDelete, max_epochs=3),
     "GradientAscent": GradientAscent,
+    "GraphEraser": partial(GraphEraser, n_shards=3, aggregation="learned"),
     "Retrain": Retrain,
     "UtU": UtU,
 }
+NODES_ONLY: set[str] = set()  # refuse link predictors
+FEATURES_ONLY = {"GraphEraser"}  # refuse graphs whose nodes bring no features
 
 
 def part_named(model, name):
@@ -36,16 +39,24 @@ REQUESTS = [
 
 
 @pytest.fixture(params=METHODS)
-def make(request):
+def name(request):
+    """Name of a method."""
+    return request.param
+
+
+@pytest.fixture
+def make(name):
     """Make the unlearner around an estimator."""
-    return lambda estimator, **options: METHODS[request.param](estimator, **{"random_state": 0, **options})
+    return lambda estimator, **options: METHODS[name](estimator, **{"random_state": 0, **options})
 
 
 @pytest.fixture(params=["nodes", "links"])
-def task(request, blocks, links, node_classifier, link_predictor):
+def task(request, name, blocks, links, node_classifier, link_predictor):
     """Data, an estimator, and what to ask it about."""
     if request.param == "nodes":
         return blocks, node_classifier(blocks), np.arange(20, 60)
+    if name in NODES_ONLY:
+        pytest.skip("for node classifiers")
     return links, link_predictor(links), np.stack([np.arange(20, 60), np.arange(60, 20, -1)])
 
 
@@ -174,7 +185,9 @@ def test_labels_and_edges_for_testing_never_change_the_outcome(make, blocks, nod
     assert same_state(a, b)
 
 
-def test_test_edges_never_change_the_outcome(make, links, link_predictor, same_state):
+def test_test_edges_never_change_the_outcome(name, make, links, link_predictor, same_state):
+    if name in NODES_ONLY:
+        pytest.skip("for node classifiers")
     other = links.clone()
     other.test_pos_edge_index, other.test_neg_edge_index = other.test_neg_edge_index, other.test_pos_edge_index
     a, b = (make(link_predictor(d)).fit(d).unlearn([3, 17], of="edges") for d in (links, other))
@@ -193,6 +206,24 @@ def test_only_graph_estimators_are_taken(make, blocks):
         make(torch.nn.Linear(2, 2)).fit(blocks)
 
 
+@pytest.fixture
+def embeds(name):
+    """Skip methods that refuse knowledge graphs."""
+    if name in NODES_ONLY | FEATURES_ONLY:
+        pytest.skip("needs features")
+
+
+@pytest.mark.parametrize("kind", ["links", "triples"])
+def test_what_a_method_cannot_learn_is_refused(name, make, kind, links, triples, link_predictor, relational):
+    refused = NODES_ONLY if kind == "links" else NODES_ONLY | FEATURES_ONLY
+    if name not in refused:
+        pytest.skip("is taken")
+    data, estimator = (links, link_predictor(links)) if kind == "links" else (triples, relational())
+    with pytest.raises((TypeError, ValueError), match=r"classif|features"):
+        make(estimator).fit(data)
+
+
+@pytest.mark.usefixtures("embeds")
 def test_a_node_of_a_knowledge_graph_takes_its_embedding_along(make, triples, relational):
     model = make(relational()).fit(triples)
     before = part_named(model, "embedding.weight")
@@ -200,6 +231,7 @@ def test_a_node_of_a_knowledge_graph_takes_its_embedding_along(make, triples, re
     assert not torch.equal(before[4], after[4])
 
 
+@pytest.mark.usefixtures("embeds")
 def test_a_relation_takes_its_weights_along(make, triples, relational):
     model = make(relational()).fit(triples)
     names = {"relation": [1], "convs.0.weight": [1, 4]}
