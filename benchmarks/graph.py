@@ -23,6 +23,7 @@ from torch_geometric.nn import GAT, GCN, GIN, GraphSAGE
 from benchmarks.common import write_results
 from mlunlearn.graph import (
     D2DGN,
+    GIF,
     RGCN,
     GNNDelete,
     GradientAscent,
@@ -58,6 +59,8 @@ def anew(method, **options):
 METHODS = {
     "GradientAscent": GradientAscent,
     "GNNDelete": partial(GNNDelete, max_epochs=200),
+    "GIF": GIF,
+    "GIF published": GIF.published,
     "GraphEraser": anew(GraphEraser),
     "GraphEraser learned": anew(GraphEraser, aggregation="learned"),
     "GraphEraser blpa": anew(GraphEraser, partition="blpa", aggregation="learned"),

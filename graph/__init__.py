@@ -20,6 +20,7 @@ from mlunlearn.graph.data import (
     split_nodes,
 )
 from mlunlearn.graph.eraser import GraphEraser
+from mlunlearn.graph.gif import GIF
 from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
 from mlunlearn.graph.gradient_ascent import GradientAscent
 from mlunlearn.graph.link_predictor import LinkPredictor
@@ -34,6 +35,7 @@ from mlunlearn.graph.utu import UtU
 
 __all__ = [
     "D2DGN",
+    "GIF",
     "RGCN",
     "DeletionOperator",
     "GNNDelete",

@@ -11,10 +11,11 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from mlunlearn import DataChangedError, DataNotAttachedError
-from mlunlearn.graph import D2DGN, GNNDelete, GradientAscent, GraphEraser, Retrain, UtU
+from mlunlearn.graph import D2DGN, GIF, GNNDelete, GradientAscent, GraphEraser, Retrain, UtU
 
 METHODS = {
     "D2DGN": partial(D2DGN, destroyer="untrained", max_epochs=3),
+    "GIF": partial(GIF, max_iter=5),
     "GNNDelete": partial(GNNDelete, max_epochs=3),
     "GradientAscent": GradientAscent,
     "GraphEraser": partial(GraphEraser, n_shards=3, aggregation="learned"),
