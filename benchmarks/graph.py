@@ -24,6 +24,7 @@ from benchmarks.common import write_results
 from mlunlearn.graph import (
     D2DGN,
     GIF,
+    MEGU,
     RGCN,
     GNNDelete,
     GradientAscent,
@@ -61,6 +62,8 @@ METHODS = {
     "GNNDelete": partial(GNNDelete, max_epochs=200),
     "GIF": GIF,
     "GIF published": GIF.published,
+    "MEGU": MEGU,
+    "MEGU published": MEGU.published,
     "GraphEraser": anew(GraphEraser),
     "GraphEraser learned": anew(GraphEraser, aggregation="learned"),
     "GraphEraser blpa": anew(GraphEraser, partition="blpa", aggregation="learned"),

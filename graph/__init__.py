@@ -24,6 +24,7 @@ from mlunlearn.graph.gif import GIF
 from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
 from mlunlearn.graph.gradient_ascent import GradientAscent
 from mlunlearn.graph.link_predictor import LinkPredictor
+from mlunlearn.graph.megu import MEGU
 from mlunlearn.graph.modules import RGCN
 from mlunlearn.graph.node_classifier import NodeClassifier
 from mlunlearn.graph.reading import edge_list
@@ -36,6 +37,7 @@ from mlunlearn.graph.utu import UtU
 __all__ = [
     "D2DGN",
     "GIF",
+    "MEGU",
     "RGCN",
     "DeletionOperator",
     "GNNDelete",

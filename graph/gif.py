@@ -23,7 +23,7 @@ class GIF(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     solver : {'cg', 'lissa'}, default='cg'
         Conjugate gradients on the Gauss-Newton matrix of the losses that remain; or the published iteration on the
         Hessian of all losses.
-    damping : float, default=1e-3
+    damping : float, default=1e-2
         With ``'cg'``, added to the estimator's `weight_decay` in the matrix; with ``'lissa'``, the share of the
         iterate that is dropped in every step.
     max_iter : int, default=100
@@ -86,7 +86,7 @@ class GIF(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         estimator: Any,
         *,
         solver: Literal["cg", "lissa"] = "cg",
-        damping: float = 1e-3,
+        damping: float = 1e-2,
         max_iter: int = 100,
         tol: float = 1e-6,
         scale: float = 500.0,

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from mlunlearn import DataChangedError, DataNotAttachedError
-from mlunlearn.graph import D2DGN, GIF, GNNDelete, GradientAscent, GraphEraser, Retrain, UtU
+from mlunlearn.graph import D2DGN, GIF, MEGU, GNNDelete, GradientAscent, GraphEraser, Retrain, UtU
 
 METHODS = {
     "D2DGN": partial(D2DGN, destroyer="untrained", max_epochs=3),
@@ -19,10 +19,11 @@ METHODS = {
     "GNNDelete": partial(GNNDelete, max_epochs=3),
     "GradientAscent": GradientAscent,
     "GraphEraser": partial(GraphEraser, n_shards=3, aggregation="learned"),
+    "MEGU": partial(MEGU, smooth=(0.8, 0.5), max_epochs=3),
     "Retrain": Retrain,
     "UtU": UtU,
 }
-NODES_ONLY: set[str] = set()  # refuse link predictors
+NODES_ONLY = {"MEGU"}  # refuse link predictors
 FEATURES_ONLY = {"GraphEraser"}  # refuse graphs whose nodes bring no features
 
 
