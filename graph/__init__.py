@@ -6,6 +6,7 @@
 """
 
 from mlunlearn.graph.audit import GraphAudit, audit_graph
+from mlunlearn.graph.ceu import CEU
 from mlunlearn.graph.d2dgn import D2DGN
 from mlunlearn.graph.data import (
     choose_forgotten,
@@ -19,6 +20,7 @@ from mlunlearn.graph.data import (
     split_edges,
     split_nodes,
 )
+from mlunlearn.graph.descent_to_delete import DescentToDelete
 from mlunlearn.graph.eraser import GraphEraser
 from mlunlearn.graph.gif import GIF
 from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
@@ -35,11 +37,13 @@ from mlunlearn.graph.synthetic import stochastic_block_model
 from mlunlearn.graph.utu import UtU
 
 __all__ = [
+    "CEU",
     "D2DGN",
     "GIF",
     "MEGU",
     "RGCN",
     "DeletionOperator",
+    "DescentToDelete",
     "GNNDelete",
     "GradientAscent",
     "GraphAudit",

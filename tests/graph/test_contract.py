@@ -9,12 +9,41 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from torch_geometric.nn import SGConv
 
 from mlunlearn import DataChangedError, DataNotAttachedError
-from mlunlearn.graph import D2DGN, GIF, MEGU, GNNDelete, GradientAscent, GraphEraser, Retrain, UtU
+from mlunlearn.graph import (
+    CEU,
+    D2DGN,
+    GIF,
+    MEGU,
+    DescentToDelete,
+    GNNDelete,
+    GradientAscent,
+    GraphEraser,
+    NodeClassifier,
+    Retrain,
+    UtU,
+)
+
+
+def around_linear(method, **options):
+    """Put a linear network into node classifiers: the certificate is about those."""
+
+    def make(estimator, **more):
+        if isinstance(estimator, NodeClassifier):
+            estimator = clone(estimator).set_params(module=partial(SGConv, 6, 3, K=2), weight_decay=0.1)
+        return method(estimator, **options, **more)
+
+    return make
+
 
 METHODS = {
+    "CEU": partial(CEU, max_iter=5),
+    "CEU certified": around_linear(CEU),
     "D2DGN": partial(D2DGN, destroyer="untrained", max_epochs=3),
+    "DescentToDelete": partial(DescentToDelete, max_epochs=3),
+    "DescentToDelete certified": around_linear(DescentToDelete),
     "GIF": partial(GIF, max_iter=5),
     "GNNDelete": partial(GNNDelete, max_epochs=3),
     "GradientAscent": GradientAscent,
@@ -23,7 +52,7 @@ METHODS = {
     "Retrain": Retrain,
     "UtU": UtU,
 }
-NODES_ONLY = {"MEGU"}  # refuse link predictors
+NODES_ONLY = {"CEU", "CEU certified", "MEGU"}  # refuse link predictors
 FEATURES_ONLY = {"GraphEraser"}  # refuse graphs whose nodes bring no features
 
 
