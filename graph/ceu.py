@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
 from torch import Tensor
 
 from mlunlearn.graph.base import GraphUnlearnerMixin
+from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.influence import Influence, conjugate_gradient
 from mlunlearn.graph.linear import LinearProblem, change_bound, linear_start, problem_of, with_weights
 from mlunlearn.graph.requests import Deletion
@@ -148,7 +149,7 @@ class CEU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             problem.tilt.shape, generator=generator(self.seed_, _TILT), dtype=torch.float64
         )
         self.estimator_ = whole.moved(self._data, module)
-        self._settle(*self._retrained(self._problem(self._data)))
+        self._settle(self._data, *self._retrained(self._problem(self._data)))
 
     def _unlearn(self, deletion: Deletion) -> Work:
         if not self.certified_:
@@ -164,8 +165,7 @@ class CEU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         bound = unsolved + after.remainder(step)
         if retrain := bound > self.budget_:
             weights, bound = self._retrained(after)
-        self.estimator_ = self.estimator_.moved(deletion.remaining)
-        self._settle(weights, bound)
+        self._settle(deletion.remaining, weights, bound)
         details = {
             "residual": float(after.gradient(weights).norm()),
             "bound": bound,
@@ -178,17 +178,16 @@ class CEU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     # ------------------------------------------------------------ certified
 
-    def _problem(self, graph: Any) -> LinearProblem:
+    def _problem(self, graph: Graph) -> LinearProblem:
         return problem_of(self.estimator_, self.estimator_.module_, graph, self._tilt.to(self.estimator_.device))
 
     def _retrained(self, problem: LinearProblem) -> tuple[Tensor, float]:
         weights = problem.minimise(min(1e-10, self.budget_ / 100))
         return weights, float(problem.gradient(weights).norm())
 
-    def _settle(self, weights: Tensor, bound: float) -> None:
+    def _settle(self, graph: Graph, weights: Tensor, bound: float) -> None:
         self.weights_, self.spent_ = weights, bound
-        module = with_weights(self.estimator_.module_, weights)
-        self.estimator_ = self.estimator_.moved(self.estimator_._data, module)
+        self.estimator_ = self.estimator_.moved(graph, with_weights(self.estimator_.module_, weights))
 
     # ---------------------------------------------------------- approximate
 

@@ -32,6 +32,11 @@ class Ensemble(nn.Module):
         self.register_buffer("weights", torch.full((len(modules),), 1 / len(modules)))
 
     @property
+    def by_shard(self) -> dict[int, nn.Module]:
+        """The networks by the number of their shard."""
+        return {int(shard): module for shard, module in self.shards.items()}
+
+    @property
     def depth(self) -> int:
         """Hops that a message travels in the deepest of them."""
         return max(depth(module) for module in self.shards.values())

@@ -145,8 +145,8 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _unlearn(self, deletion: Deletion) -> Work:
         touched = self._touched(deletion)
-        ensemble = self.estimator_.module_
-        kept = {int(s): module for s, module in ensemble.shards.items() if int(s) not in touched}
+        ensemble: Any = self.estimator_.module_
+        kept = {shard: module for shard, module in ensemble.by_shard.items() if shard not in touched}
         trained = self._trained_shards(deletion.remaining, touched)
         if self.partition != "random":
             self.shard_ = self.shard_.copy()
@@ -174,7 +174,7 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
                 "GraphEraser needs features: a network with an embedding for every node learns those of its own shard "
                 "alone, and has nothing to say of other nodes. Give data.x, or take Retrain."
             )
-        if self.n_shards > (n := len(self._members(self._data))):
+        if self.n_shards > (n := len(self._in_shards(self._data))):
             raise ValueError(f"n_shards={self.n_shards} cannot be filled with {n} nodes; use fewer shards.")
 
     def _check_something_is_left(self, deletion: Deletion) -> None:
@@ -185,7 +185,7 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     # -------------------------------------------------------------- shards
 
-    def _members(self, graph: Graph) -> Tensor:
+    def _in_shards(self, graph: Graph) -> Tensor:
         """Rows of the nodes that are in shards: those that something is learned from."""
         everyone = torch.arange(graph.n_nodes)
         return everyone[graph.labelled] if is_classifier(self.estimator) else everyone
@@ -194,7 +194,7 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         (seed,) = derive_seeds(self.seed_, _PARTITION)
         if self.partition == "random":
             return allocate_uniform(graph.n_nodes_fit, self.n_shards, 1, seed).shard
-        members = self._members(graph)
+        members = self._in_shards(graph)
         part = _induced(graph, members)
         if self.partition == "blpa":
             shards = partition_by_labels(part.pairs.numpy(), part.n_nodes, self.n_shards, seed)
@@ -209,7 +209,7 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _part(self, graph: Graph, shard: int) -> Graph:
         """The graph of a shard: its members and the edges among them."""
-        members = self._members(graph)
+        members = self._in_shards(graph)
         there = torch.from_numpy(self.shard_[graph.positions[members].numpy()] == shard)
         return _induced(graph, members[there])
 
@@ -236,7 +236,7 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         ensemble = kind(modules, votes=self.aggregation == "vote").to(self.estimator.device).eval()
         if self.aggregation == "learned":
             weights = learn_weights(self._true_probabilities(graph, ensemble))
-            ensemble.weights.copy_(torch.from_numpy(weights))
+            ensemble.get_buffer("weights").copy_(torch.from_numpy(weights))
         whole = set_seed(clone(self.estimator), self.seed_)
         if is_classifier(whole):
             whole.classes_ = np.arange(evaluate(ensemble, graph.to(whole.device)).shape[1])

@@ -126,7 +126,7 @@ class Influence:
         """
         with torch.no_grad():
             for p, part in zip(self.parameters, step.split([p.numel() for p in self.parameters]), strict=True):
-                p += part.view_as(p)
+                p.add_(part.view_as(p))
 
     def _gradient(self, graph: Graph, near: Tensor) -> Tensor:
         return flat(torch.autograd.grad(self._losses(graph, near)[1], self.parameters, materialize_grads=True))
@@ -154,8 +154,8 @@ class Influence:
         drawn = kept[sample_non_edges(self.deletion.remaining, n, generator(self._seed))].to(device)
         if self.before.pair_types is None:
             return drawn, torch.zeros(n, dtype=torch.long)
-        types = torch.cat([self.after.pair_types, self.before.pair_types[self.deletion.edges.to(device)]])
-        return drawn, types
+        stay, go = (self.before.pair_types[there.to(device)] for there in (~self.deletion.edges, self.deletion.edges))
+        return drawn, torch.cat([stay, go])
 
 
 def precise(graph: Graph) -> Graph:

@@ -75,8 +75,9 @@ class Smoothed(nn.Module):
             Logarithms of the smoothed posteriors.
         """
         soft = self.module(x, edge_index).softmax(dim=1)
-        held = torch.isin(positions, self.anchors)
-        labels = self.labels[torch.searchsorted(self.anchors, positions[held])]
+        anchors = self.get_buffer("anchors")
+        held = torch.isin(positions, anchors)
+        labels = self.get_buffer("labels")[torch.searchsorted(anchors, positions[held])]
         if len(labels):
             correction, smoothing = self.shares
             smoother = CorrectAndSmooth(

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from torch_geometric.nn import SGConv
 
-from mlunlearn import DataChangedError, DataNotAttachedError
+from mlunlearn import DataChangedError, DataNotAttachedError, UnknownIdError
 from mlunlearn.graph import (
     CEU,
     D2DGN,
@@ -235,6 +235,17 @@ def test_an_unfitted_model_says_so(make, task):
 def test_only_graph_estimators_are_taken(make, blocks):
     with pytest.raises(TypeError, match="NodeClassifier"):
         make(torch.nn.Linear(2, 2)).fit(blocks)
+
+
+def test_a_class_of_nodes_is_forgotten(make, blocks, node_classifier):
+    model = make(node_classifier(blocks)).fit(blocks).unlearn(classes=[1])
+    assert (
+        np.flatnonzero(model.forgotten_["nodes"]).tolist()
+        == np.flatnonzero(blocks.train_mask & (blocks.y == 1)).tolist()
+    )
+    assert model.predict_proba(np.flatnonzero(blocks.test_mask)).shape[1] == 3
+    with pytest.raises(UnknownIdError):
+        model.unlearn(classes=[7])
 
 
 @pytest.fixture

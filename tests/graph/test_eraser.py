@@ -60,6 +60,14 @@ def test_links_equal_a_fit_without_them(links, link_predictor, aggregation, n_jo
     assert same(a, b)
 
 
+def test_a_class_equals_a_fit_without_it():
+    model = small()
+    a = weights_of(model.fit(SMALL).unlearn(classes=[1]))
+    members = (SMALL.y == 1) & SMALL.train_mask
+    assert model.receipts_[-1].rows.tolist() == members.nonzero().flatten().tolist()
+    assert same(a, weights_of(model.fit(SMALL, exclude=members.numpy())))
+
+
 def test_nothing_forgotten_leaks():
     assert find_leaks(small(), SMALL, [1, 2, 7, 30]) == []
 
