@@ -16,15 +16,21 @@ from functools import partial
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from torch.utils.flop_counter import FlopCounterMode
-from torch_geometric.nn import GAT, GCN, GIN, GraphSAGE
+from torch_geometric.nn import GAT, GCN, GIN, GraphSAGE, SGConv
 
 from benchmarks.common import write_results
 from mlunlearn.graph import (
+    CEU,
     D2DGN,
+    GIF,
+    MEGU,
     RGCN,
+    DescentToDelete,
     GNNDelete,
     GradientAscent,
+    GraphEraser,
     LinkPredictor,
     NodeClassifier,
     audit_graph,
@@ -44,11 +50,35 @@ from mlunlearn.graph.sampling import generator, permute_heads
 from mlunlearn.graph.training import run
 
 SEEDS = (42, 21, 13, 87, 100)
-NETWORKS = {"GCN": GCN, "GAT": GAT, "GIN": GIN, "GraphSAGE": GraphSAGE}
+
+
+def sgc(in_channels, hidden_channels, num_layers, out_channels, dropout=0.0):
+    """Make the linear network that certificates are about."""
+    return SGConv(in_channels, out_channels, K=num_layers)
+
+
+NETWORKS = {"SGC": sgc, "GCN": GCN, "GAT": GAT, "GIN": GIN, "GraphSAGE": GraphSAGE}
 LOADERS = {"planetoid": load_planetoid, "citation_full": load_citation_full, "coauthor": load_coauthor}
+
+
+def anew(method, **options):
+    """Let a method that trains by itself do so, from the initial weights of the model that others are given."""
+    return lambda frozen, **seed: method(clone(frozen.estimator), **options, **seed)
+
+
 METHODS = {
     "GradientAscent": GradientAscent,
     "GNNDelete": partial(GNNDelete, max_epochs=200),
+    "CEU": anew(CEU),
+    "DescentToDelete": anew(DescentToDelete),
+    "GIF": GIF,
+    "GIF published": GIF.published,
+    "MEGU": MEGU,
+    "MEGU published": MEGU.published,
+    "GraphEraser": anew(GraphEraser),
+    "GraphEraser learned": anew(GraphEraser, aggregation="learned"),
+    "GraphEraser blpa": anew(GraphEraser, partition="blpa", aggregation="learned"),
+    "GraphEraser bekm": anew(GraphEraser, partition="bekm", aggregation="learned"),
     "D2DGN": D2DGN,
     "D2DGN untrained": partial(D2DGN, destroyer="untrained"),
     "D2DGN negative_graph": partial(D2DGN, destroyer="negative_graph"),

@@ -7,6 +7,7 @@
 
 from mlunlearn.graph.audit import GraphAudit, audit_graph
 from mlunlearn.graph.certified_gnn import CertifiedGNN
+from mlunlearn.graph.ceu import CEU
 from mlunlearn.graph.d2dgn import D2DGN
 from mlunlearn.graph.data import (
     choose_forgotten,
@@ -20,11 +21,15 @@ from mlunlearn.graph.data import (
     split_edges,
     split_nodes,
 )
+from mlunlearn.graph.descent_to_delete import DescentToDelete
+from mlunlearn.graph.eraser import GraphEraser
+from mlunlearn.graph.gif import GIF
 from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
 from mlunlearn.graph.gradient_ascent import GradientAscent
 from mlunlearn.graph.lazy_push import LazySGC
 from mlunlearn.graph.link_predictor import LinkPredictor
 from mlunlearn.graph.logistic_gnn import LogisticGNN
+from mlunlearn.graph.megu import MEGU
 from mlunlearn.graph.modules import RGCN
 from mlunlearn.graph.node_classifier import NodeClassifier
 from mlunlearn.graph.propagation import APPNP, SGC, SIGN
@@ -38,15 +43,20 @@ from mlunlearn.graph.utu import UtU
 
 __all__ = [
     "APPNP",
+    "CEU",
     "D2DGN",
+    "GIF",
+    "MEGU",
     "RGCN",
     "SGC",
     "SIGN",
     "CertifiedGNN",
     "DeletionOperator",
+    "DescentToDelete",
     "GNNDelete",
     "GradientAscent",
     "GraphAudit",
+    "GraphEraser",
     "LazySGC",
     "LinkPredictor",
     "LogisticGNN",

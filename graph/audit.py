@@ -23,7 +23,7 @@ from mlunlearn.graph.attack import ShadowAttack, edge_features, node_features
 from mlunlearn.graph.base import GraphUnlearnerMixin
 from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
-from mlunlearn.graph.layers import message_layers
+from mlunlearn.graph.layers import depth
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import Deletion, Of, delete
 from mlunlearn.graph.training import device_of, evaluate, pair_scores, redraw
@@ -222,7 +222,7 @@ def _ask_nodes(module: nn.Module, data: Data, deletion: Deletion, graph: Graph) 
     test = data.test_mask.clone()
     test[deletion.nodes] = False
     rows = deletion.nodes if deletion.of == "nodes" else deletion.endpoints
-    affected = deletion.affected(len(message_layers(module)))
+    affected = deletion.affected(depth(module))
     affected[deletion.nodes] = False
     near = test & affected
     parts = {"forget": answers[rows], "retain": answers[deletion.after.labelled], "test": answers[test]}

@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 
 from mlunlearn.exceptions import DataNotAttachedError
 from mlunlearn.graph.graphs import Graph
-from mlunlearn.graph.layers import message_layers
+from mlunlearn.graph.layers import depth
 from mlunlearn.graph.neighbours import Neighbourhood, neighbourhood
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.sampling import generator
@@ -189,7 +189,7 @@ class GraphEstimator(BaseEstimator):
     def _fan_outs(self, module: nn.Module, complete: bool) -> list[int | None]:
         if isinstance(self.n_neighbors, Sequence):
             return [None if complete else n for n in self.n_neighbors]
-        return [None if complete else self.n_neighbors] * _count_hops(module)
+        return [None if complete else self.n_neighbors] * depth(module)
 
     def _check_batches(self, module: nn.Module) -> None:
         size, n = self.batch_size, self.n_neighbors
@@ -198,9 +198,9 @@ class GraphEstimator(BaseEstimator):
         for limit in n if isinstance(n, Sequence) else () if n is None else (n,):
             if not isinstance(limit, Integral) or limit < 1:
                 raise ValueError(f"n_neighbors has {limit!r}, expected whole numbers of at least 1, or None for all.")
-        if size is not None and isinstance(n, Sequence) and len(n) < _count_hops(module):
+        if size is not None and isinstance(n, Sequence) and len(n) < depth(module):
             raise ValueError(
-                f"n_neighbors names {len(n)} hops, but messages of this network come from {_count_hops(module)} hops "
+                f"n_neighbors names {len(n)} hops, but messages of this network come from {depth(module)} hops "
                 "away; give one number for each."
             )
 
@@ -295,10 +295,6 @@ class GraphEstimator(BaseEstimator):
         """The graph is never saved."""
         state = super().__getstate__()
         return {**state, "_data": None} if "_data" in state else state
-
-
-def _count_hops(module: nn.Module) -> int:
-    return sum(getattr(layer, "K", 1) for layer in message_layers(module))
 
 
 def known_rows(graph: Graph, positions: Tensor) -> Tensor:

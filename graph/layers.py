@@ -45,6 +45,23 @@ def message_layers(module: nn.Module) -> list[nn.Module]:
     return layers
 
 
+def depth(module: nn.Module) -> int:
+    """Count the hops that a message travels in a network.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A network made of torch-geometric's layers, or networks side by side that know their ``depth``.
+
+    Returns
+    -------
+    int
+        Message-passing layers in a row; a layer that propagates ``K`` times counts as many.
+    """
+    known = getattr(module, "depth", None)
+    return known if isinstance(known, int) else sum(int(getattr(layer, "K", 1)) for layer in message_layers(module))
+
+
 @contextmanager
 def edited_layers(module: nn.Module, edit: Callable[[int, Tensor], Tensor]) -> Iterator[None]:
     """Pass the output of every message-passing layer, before its activation, through a function.

@@ -204,8 +204,9 @@ def train(
     seed: int,
     weight_decay: float = 0.0,
     parameters: Iterable[nn.Parameter] | None = None,
+    method: type[torch.optim.Adam] | type[torch.optim.SGD] = torch.optim.Adam,
 ) -> None:
-    """Take Adam steps on a loss.
+    """Take gradient steps on a loss.
 
     Parameters
     ----------
@@ -223,6 +224,8 @@ def train(
         L2 penalty.
     parameters : iterable of torch.nn.Parameter or None, default=None
         What to change; None means every parameter of the module.
+    method : type, default=torch.optim.Adam
+        How to step: Adam, or plain gradient descent by ``torch.optim.SGD``.
 
     Raises
     ------
@@ -232,9 +235,8 @@ def train(
     if not steps:
         return
     with seeded(seed, device_of(module)):
-        optimizer = torch.optim.Adam(
-            module.parameters() if parameters is None else parameters, lr=lr, weight_decay=weight_decay
-        )
+        changed = module.parameters() if parameters is None else parameters
+        optimizer = method(changed, lr=lr, weight_decay=weight_decay)
         for step in range(steps):
             optimizer.zero_grad()
             value = loss(step)

@@ -9,17 +9,51 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from torch_geometric.nn import SGConv
 
-from mlunlearn import DataChangedError, DataNotAttachedError
-from mlunlearn.graph import D2DGN, GNNDelete, GradientAscent, Retrain, UtU
+from mlunlearn import DataChangedError, DataNotAttachedError, UnknownIdError
+from mlunlearn.graph import (
+    CEU,
+    D2DGN,
+    GIF,
+    MEGU,
+    DescentToDelete,
+    GNNDelete,
+    GradientAscent,
+    GraphEraser,
+    NodeClassifier,
+    Retrain,
+    UtU,
+)
+
+
+def around_linear(method, **options):
+    """Put a linear network into node classifiers: the certificate is about those."""
+
+    def make(estimator, **more):
+        if isinstance(estimator, NodeClassifier):
+            estimator = clone(estimator).set_params(module=partial(SGConv, 6, 3, K=2), weight_decay=0.1)
+        return method(estimator, **options, **more)
+
+    return make
+
 
 METHODS = {
+    "CEU": partial(CEU, max_iter=5),
+    "CEU certified": around_linear(CEU),
     "D2DGN": partial(D2DGN, destroyer="untrained", max_epochs=3),
+    "DescentToDelete": partial(DescentToDelete, max_epochs=3),
+    "DescentToDelete certified": around_linear(DescentToDelete),
+    "GIF": partial(GIF, max_iter=5),
     "GNNDelete": partial(GNNDelete, max_epochs=3),
     "GradientAscent": GradientAscent,
+    "GraphEraser": partial(GraphEraser, n_shards=3, aggregation="learned"),
+    "MEGU": partial(MEGU, smooth=(0.8, 0.5), max_epochs=3),
     "Retrain": Retrain,
     "UtU": UtU,
 }
+NODES_ONLY = {"CEU", "CEU certified", "MEGU"}  # refuse link predictors
+FEATURES_ONLY = {"GraphEraser"}  # refuse graphs whose nodes bring no features
 
 
 def part_named(model, name):
@@ -36,16 +70,24 @@ REQUESTS = [
 
 
 @pytest.fixture(params=METHODS)
-def make(request):
+def name(request):
+    """Name of a method."""
+    return request.param
+
+
+@pytest.fixture
+def make(name):
     """Make the unlearner around an estimator."""
-    return lambda estimator, **options: METHODS[request.param](estimator, **{"random_state": 0, **options})
+    return lambda estimator, **options: METHODS[name](estimator, **{"random_state": 0, **options})
 
 
 @pytest.fixture(params=["nodes", "links"])
-def task(request, blocks, links, node_classifier, link_predictor):
+def task(request, name, blocks, links, node_classifier, link_predictor):
     """Data, an estimator, and what to ask it about."""
     if request.param == "nodes":
         return blocks, node_classifier(blocks), np.arange(20, 60)
+    if name in NODES_ONLY:
+        pytest.skip("for node classifiers")
     return links, link_predictor(links), np.stack([np.arange(20, 60), np.arange(60, 20, -1)])
 
 
@@ -174,7 +216,9 @@ def test_labels_and_edges_for_testing_never_change_the_outcome(make, blocks, nod
     assert same_state(a, b)
 
 
-def test_test_edges_never_change_the_outcome(make, links, link_predictor, same_state):
+def test_test_edges_never_change_the_outcome(name, make, links, link_predictor, same_state):
+    if name in NODES_ONLY:
+        pytest.skip("for node classifiers")
     other = links.clone()
     other.test_pos_edge_index, other.test_neg_edge_index = other.test_neg_edge_index, other.test_pos_edge_index
     a, b = (make(link_predictor(d)).fit(d).unlearn([3, 17], of="edges") for d in (links, other))
@@ -193,6 +237,35 @@ def test_only_graph_estimators_are_taken(make, blocks):
         make(torch.nn.Linear(2, 2)).fit(blocks)
 
 
+def test_a_class_of_nodes_is_forgotten(make, blocks, node_classifier):
+    model = make(node_classifier(blocks)).fit(blocks).unlearn(classes=[1])
+    assert (
+        np.flatnonzero(model.forgotten_["nodes"]).tolist()
+        == np.flatnonzero(blocks.train_mask & (blocks.y == 1)).tolist()
+    )
+    assert model.predict_proba(np.flatnonzero(blocks.test_mask)).shape[1] == 3
+    with pytest.raises(UnknownIdError):
+        model.unlearn(classes=[7])
+
+
+@pytest.fixture
+def embeds(name):
+    """Skip methods that refuse knowledge graphs."""
+    if name in NODES_ONLY | FEATURES_ONLY:
+        pytest.skip("needs features")
+
+
+@pytest.mark.parametrize("kind", ["links", "triples"])
+def test_what_a_method_cannot_learn_is_refused(name, make, kind, links, triples, link_predictor, relational):
+    refused = NODES_ONLY if kind == "links" else NODES_ONLY | FEATURES_ONLY
+    if name not in refused:
+        pytest.skip("is taken")
+    data, estimator = (links, link_predictor(links)) if kind == "links" else (triples, relational())
+    with pytest.raises((TypeError, ValueError), match=r"classif|features"):
+        make(estimator).fit(data)
+
+
+@pytest.mark.usefixtures("embeds")
 def test_a_node_of_a_knowledge_graph_takes_its_embedding_along(make, triples, relational):
     model = make(relational()).fit(triples)
     before = part_named(model, "embedding.weight")
@@ -200,6 +273,7 @@ def test_a_node_of_a_knowledge_graph_takes_its_embedding_along(make, triples, re
     assert not torch.equal(before[4], after[4])
 
 
+@pytest.mark.usefixtures("embeds")
 def test_a_relation_takes_its_weights_along(make, triples, relational):
     model = make(relational()).fit(triples)
     names = {"relation": [1], "convs.0.weight": [1, 4]}
