@@ -113,7 +113,8 @@ class DescentToDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     and so destroyed it.)
 
     Needs: the graph before and after. Cost: the steps; for linear networks, one decomposition of the propagated
-    features besides.
+    features besides. Their number grows like ``L / m``: where `weight_decay` is small they cost more than a training
+    by Newton's method, and `CEU` is the one to take.
 
     References
     ----------

@@ -59,8 +59,10 @@ class GIF(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     weights are a minimum, the loss is convex and the solver converges; for a linear network it then errs by the
     square of the forgotten share. Networks with several layers are not convex, their training does not end in a
     minimum, and the step says little about far-off ones: mind the residual in the receipt, and compare with `UtU`,
-    which is this method without a step. Computed in double precision. For links, an extension of ours: edges and as
-    many non-edges are what is learned.
+    which is this method without a step. On Cora that is as near to retraining where edges are forgotten, and a small
+    `damping` takes the step away from it. The published iteration diverges where the Hessian's largest eigenvalue is
+    above twice the scale, which is an error here. Computed in double precision. For links, an extension of ours:
+    edges and as many non-edges are what is learned.
 
     Needs: the graph before and after. Cost: `max_iter` products with the matrix, each about two passes over the data.
 

@@ -136,6 +136,9 @@ class MEGU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     nodes included**; here the anchors are remaining training nodes alone. Smoothing raises the confidence far above
     that of a retrained model, so it is left out unless asked for; `published` asks for it.
 
+    Where it does not help: on Cora `UtU` is nearer to retraining, since learning one's own predictions makes them
+    more confident.
+
     Needs: features, and the graph before and after. Cost: `max_epochs` passes.
 
     References

@@ -170,12 +170,25 @@ def test_errors_do_not_add_up_over_requests():
 
 
 def test_where_the_budget_is_spent_the_model_is_trained_again():
-    model = make(sigma=1e-6).fit(DATA).unlearn(KINDS["nodes"])
+    model = make(sigma=1e-6, max_steps=1).fit(DATA).unlearn(KINDS["nodes"])
     details = model.receipts_[-1].work.details
     assert details["retrained"]
     assert details["bound"] <= details["budget"]
     again = make(sigma=1e-6).fit(DATA, exclude=KINDS["nodes"])
     assert torch.equal(model.weights_, again.weights_)
+
+
+def test_more_steps_spare_the_training():
+    """The second step starts where little is left, and leaves the square of it."""
+    model, again = (
+        make(sigma=1e-6).fit(DATA).unlearn(KINDS["nodes"]),
+        make(sigma=1e-6).fit(DATA, exclude=KINDS["nodes"]),
+    )
+    details = model.receipts_[-1].work.details
+    assert not details["retrained"]
+    assert details["steps"] == 2
+    assert details["residual"] <= details["bound"] <= details["budget"]
+    assert (model.weights_ - again.weights_).norm() < 1e-5
 
 
 def test_the_budget_is_that_of_the_theorem():
@@ -186,7 +199,7 @@ def test_the_budget_is_that_of_the_theorem():
 
 def test_the_solver_s_residual_is_charged():
     """Cut short, the conjugate gradients leave much of the gradient, and the bound must say so."""
-    model = make(sigma=10.0, max_iter=1).fit(DATA).unlearn(KINDS["nodes"])
+    model = make(sigma=10.0, max_iter=1, max_steps=1).fit(DATA).unlearn(KINDS["nodes"])
     short = model.receipts_[-1].work.details
     full = make(sigma=10.0).fit(DATA).unlearn(KINDS["nodes"]).receipts_[-1].work.details
     assert full["residual"] < short["residual"] <= short["bound"] <= short["worst_case"]
@@ -205,6 +218,8 @@ def test_what_cannot_be_certified_is_refused():
         CEU(linear).fit(DATA)
     with pytest.raises(ValueError, match="FrozenEstimator"):
         CEU(FrozenEstimator(linear.fit(DATA))).fit(DATA)
+    with pytest.raises(ValueError, match="max_steps"):
+        make(max_steps=0).fit(DATA)
     for wrong in ({"sigma": 0.0}, {"epsilon": -1.0}, {"delta": 1.0}):
         with pytest.raises(ValueError, match="positive"):
             make(**{"sigma": 1e-3, **wrong}).fit(DATA)
