@@ -389,7 +389,12 @@ def _plain_objects() -> AbstractContextManager[None]:
         return nullcontext()
     from torch_geometric.data import data, storage
 
-    arrays = [np.dtype, np.ndarray, np.empty(0).__reduce__()[0], *(type(np.dtype(t)) for t in ("i8", "f4", "f8"))]
+    arrays: list[Any] = [
+        np.dtype,
+        np.ndarray,
+        np.empty(0).__reduce__()[0],
+        *(type(np.dtype(t)) for t in ("i8", "f4", "f8")),
+    ]
     graphs = [data.DataEdgeAttr, data.DataTensorAttr, storage.GlobalStorage]
     return torch.serialization.safe_globals([*arrays, *graphs])
 

@@ -180,6 +180,8 @@ class Calibrated(_Targets):
     The preserver's scores of forgotten edges are moved as a whole, so that their mean is that of its scores of
     validation edges: memory raises the scores of all that was trained on, and what is left of the differences is
     about the pairs themselves. (Taking over the whole distribution, rank by rank, is farther from retraining.)
+    A relation that is forgotten as a whole has its own weights drawn anew before anybody is asked, and what they say
+    stays: to move it would be to teach the relation again.
     Forgotten edges of a node classifier are moved to the similarities of one end with other nodes of the class that
     the other end is put in.
 
@@ -192,6 +194,8 @@ class Calibrated(_Targets):
         """Move the preserver's answers."""
         if scene.elements.rows is not None:
             return _calibrated_posteriors(scene)
+        if scene.deletion.relations:
+            return scene.remembered
         held_out = _hidden_reference(scene) if scene.elements.hidden else _edge_reference(scene)
         return scene.remembered + (held_out.mean() - scene.remembered.mean())
 

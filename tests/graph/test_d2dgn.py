@@ -194,6 +194,16 @@ def test_relations_are_forgotten_with_the_typed_decoder(triples, relational):
     assert model.receipts_[-1].classes == (1,)
 
 
+def test_a_relation_that_is_forgotten_is_not_taught_again(triples, relational, same_state):
+    """Its weights are drawn anew, and no score of its triples is a target for them."""
+    options = {"max_epochs": 60, "lr": 0.05}
+    ours, utu = (
+        method(relational(**options), random_state=0).fit(triples).unlearn(classes=[1], of="edges")
+        for method in (D2DGN, UtU)
+    )
+    assert same_state(ours, utu)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
