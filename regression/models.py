@@ -126,7 +126,8 @@ class AllCNN(nn.Module):
         torch.Tensor of shape (n, n_outputs)
             Predictions.
         """
-        return self.head(self.blocks(self.pixels(images)).mean(dim=(2, 3)))
+        X = self.pixels(images).contiguous(memory_format=torch.channels_last)  # a third faster on processors
+        return self.head(self.blocks(X).mean(dim=(2, 3)))
 
 
 class LSTMPair(nn.Module):
