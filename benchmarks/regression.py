@@ -125,6 +125,7 @@ def methods(trained: FrozenEstimator, task: RegressionTask, n_retained: int, see
     small = {"batch_size": task.net.batch_size, "random_state": seed}
     found: dict[str, Any] = {
         "blindspot": BlindspotRegressor(trained, random_state=seed),
+        "blindspot, imitating": BlindspotRegressor(trained, imitation=0.3, random_state=seed),
         "blindspot (published)": BlindspotRegressor.published(
             trained, n_retained=n_retained, n_samples=n, random_state=seed
         ),
@@ -182,7 +183,7 @@ def run_scenario(
     for name, method in methods(FrozenEstimator(original), task, int(keep.sum()), seed).items():
         model = method.fit(task.X, task.y)
         models[name], seconds[name] = timed(lambda m=model: m.unlearn(forget), device)
-        if isinstance(model, BlindspotRegressor):
+        if isinstance(model, BlindspotRegressor) and model.blindspots_:
             models[f"{name}, without the network"] = Alone(model)
     table = regression_report(
         models, retrained, X=task.X, y=task.y, forget=forget, X_test=task.X_test, y_test=task.y_test,

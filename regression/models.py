@@ -219,8 +219,10 @@ class SequenceForecaster(nn.Module):
 
     Notes
     -----
-    A compact stand-in for the Temporal Fusion Transformer, without its variable selection and gating; the libraries
-    that keep one bring a training framework of their own.
+    A compact stand-in for the Temporal Fusion Transformer of the paper, without its variable selection and gating.
+    The one that is well kept, in pytorch-forecasting, is no dependency and has no adapter: release 1.8.0 (June 2026)
+    takes torch 2.13 but holds pandas below 3.1, installs Lightning, and its network reads dictionaries which its own
+    data set class builds from data frames, where this package selects rows of arrays.
 
     Examples
     --------

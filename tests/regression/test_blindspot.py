@@ -1,6 +1,7 @@
 """Blindspot and its attention maps against what is known of them."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,10 +23,10 @@ from mlunlearn.regression import (
     find_layers,
 )
 from mlunlearn.regression.activations import recorded
-from mlunlearn.regression.blindspot import blindspot_loss, shrink
 from mlunlearn.regression.budgets import descend, step_batches
 from mlunlearn.regression.editing import Edit
-from mlunlearn.regression.frozen import Reset, reset_parameters
+from mlunlearn.regression.frozen import Reset, reset_parameters, shrink
+from mlunlearn.regression.imitation import blindspot_loss
 from mlunlearn.regression.standardized import rescale_output
 from mlunlearn.torch_seeds import seeded
 
@@ -163,6 +164,7 @@ def frozen_problem(diabetes, mlp):
 @pytest.mark.parametrize(
     ("method", "reads"),
     [
+        (partial(BlindspotRegressor, imitation=0.5), False),
         (BlindspotRegressor, False),
         (GaussianAmnesiacRegressor, False),
         (NegativeGradientRegressor, True),
@@ -189,7 +191,7 @@ def test_blindspot_models_do_not_change_while_they_are_imitated(diabetes):
             return module, read
 
     net = nn.Sequential(nn.Linear(10, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
-    model = Watching(net, n_blind=3, random_state=0).fit(X, y).unlearn(y <= 90)
+    model = Watching(net, imitation=0.5, n_blind=3, random_state=0).fit(X, y).unlearn(y <= 90)
     assert len(seen) == len(model.blindspots_) == 3
     for module, before in seen:
         after = module.state_dict()
@@ -198,7 +200,7 @@ def test_blindspot_models_do_not_change_while_they_are_imitated(diabetes):
 
 def test_blindspot_models_predict_in_the_units_of_y(diabetes, mlp):
     X, y = diabetes
-    model = BlindspotRegressor(mlp, random_state=0).fit(X, y)
+    model = BlindspotRegressor(mlp, imitation=0.3, blind_steps=100, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="before the first"):
         model.predict_blindspot(X)
     model.unlearn(y <= 90)
@@ -283,8 +285,8 @@ def test_the_budget_is_a_share_of_training_again():
     with seeded(0):
         net = nn.Linear(2, 1)
     trained = FrozenEstimator(TorchRegressor(net, random_state=0).fit(X, y))  # 20 epochs of 94 steps
-    for budget, n_blind in ((0.18, 1), (0.4, 2)):
-        model = BlindspotRegressor(trained, budget=budget, n_blind=n_blind, random_state=0).fit(X, y)
+    for budget, imitation in ((0.18, 0.0), (0.18, 0.3), (0.4, 0.3)):
+        model = BlindspotRegressor(trained, budget=budget, imitation=imitation, n_blind=2, random_state=0).fit(X, y)
         receipt = model.unlearn(slice(0, 1200)).receipts_[-1]
         assert 0.9 * budget < receipt.retrained_share <= 1.02 * budget
 
@@ -311,7 +313,7 @@ def test_units_of_a_network_trained_elsewhere_do_not_matter(diabetes, mlp):
     [
         {"n_blind": 0},
         {"attention": "both"},
-        {"layers": ["nowhere"], "attention_weight": 1.0},
+        {"layers": ["nowhere"], "attention_weight": 1.0, "imitation": 0.5},
         {"keep": 1.1},
         {"imitation": -0.1},
         {"budget": 0.0},
