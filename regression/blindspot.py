@@ -86,19 +86,19 @@ class BlindspotRegressor(EditedRegressor):
 
     Notes
     -----
-    Guarantee: approximate. Needs the inputs of the forgotten rows and the retained rows with labels; it never reads
-    a label of a forgotten row. Cost: `budget` of training from scratch; of a frozen network, for which the number of
-    epochs is not known, that is `budget` of 20 epochs, so give the steps.
+    Guarantee: approximate. Needs the retained rows with labels and, where it imitates, the inputs of the forgotten
+    rows; it never reads a label of one. Cost: `budget` of training from scratch. How long a frozen module was trained
+    is not known and is taken for 20 epochs, so give the steps there.
 
     Why the default differs from the paper. A network that starts at its trained weights and imitates a briefly
     trained model ends up near that model: its predictions on the forgotten rows are too narrow, and its error on the
     retained rows grows. Shrunken weights lose what was memorised before what is general, so that learning from the
-    retained rows with a falling rate leads in a fraction of the time to where retraining leads. Steps spent on a
-    blindspot model, or on imitating one, were better spent so on every data set that was tried.
+    retained rows with a falling rate comes closer to retraining in the same time. Steps spent on a blindspot model,
+    or on imitating one, are mostly better spent so.
 
-    `published` is the method of the paper; ``benchmarks/results/regression_*.json`` holds the figures of both. With a
-    budget of 0.18 the default is weakest where retraining itself is far from converged after as many steps, as for
-    convolutional networks on a few thousand faces.
+    `published` is the method of the paper; ``benchmarks/results/regression_*.json`` holds the figures of both. The
+    default is weakest where so few steps cannot fit the retained rows again: for convolutional networks on a few
+    thousand faces a rate of 0.005 was better, and elsewhere worse.
 
     In random deletions doing nothing is already about as far from a retrained model as another one is.
 

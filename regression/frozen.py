@@ -136,5 +136,5 @@ def shrink(module: nn.Module, fresh: nn.Module, keep: float) -> None:
     """
     for mine, other in zip(module.parameters(), fresh.parameters(), strict=True):
         mine.lerp_(other, 1 - keep)
-    for mine, other in zip(module.buffers(), fresh.buffers(), strict=True):
-        mine.copy_(other)
+    for statistic, untrained in zip(module.buffers(), fresh.buffers(), strict=True):
+        statistic.copy_(untrained)
