@@ -26,10 +26,9 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.parallel import Parallel, delayed
 from skorch.callbacks import LRScheduler
+from torch import nn
 
 from benchmarks.common import write_results
 from mlunlearn.regression import (
@@ -104,7 +103,7 @@ def mufac(
 ) -> Setting:
     task = mufac_ages(size=size, limit=images, module={"allcnn": AllCNN, "resnet18": ResNet18}[network])
     narrow = {"module__width": 0.125} if network == "allcnn" else {}
-    annealed(task.net.set_params(module__padding=size // 8, max_epochs=epochs, batch_size=128, lr=3e-3, device=device))
+    annealed(task.net.set_params(module__padding=size // 8, max_epochs=epochs, batch_size=64, lr=3e-3, device=device))
     task.net.set_params(**narrow)
     kind = "AllCNN of an eighth of the width" if narrow else "ResNet-18"
     return Setting(task, f"{len(task.X):,} of 10,025 images at {size}x{size}; {kind}, {epochs} epochs")
@@ -137,8 +136,7 @@ def methods(trained: FrozenEstimator, task: RegressionTask, n_retained: int, see
     if task.X.ndim == 2:
         found["ridge head"] = RidgeHeadRegressor(random_state=seed)
     elif task.X.ndim == 3 and task.X.dtype.kind == "f":
-        flat = make_pipeline(FunctionTransformer(lambda X: X.reshape(len(X), -1)))
-        found["ridge head"] = RidgeHeadRegressor(FrozenEstimator(flat), random_state=seed)
+        found["ridge head"] = RidgeHeadRegressor(nn.Flatten(), random_state=seed)
     return found
 
 
