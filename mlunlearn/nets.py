@@ -360,17 +360,15 @@ class TorchRegressor(RegressorMixin, _TorchEstimator):
 
     def _start(self, X: np.ndarray, y: np.ndarray, classes: Any) -> np.ndarray:
         X = super()._start(X, y, classes)
-        self._bare = False  # whether the module returns (n_samples,)
         with seeded(root_seed(self.random_state), self.net_.device):
             output = self.net_.evaluation_step((torch.as_tensor(self.cast(X[:2])), None))
-        if isinstance(output, torch.Tensor):
-            self._bare = output.ndim == 1
-            target = self._encode(np.asarray(y)[:2])
-            if output.shape != target.shape and isinstance(self.net_.criterion_, _ELEMENTWISE):
-                raise ValueError(
-                    f"the module returns shape {tuple(output.shape)} for targets of shape {target.shape}; it should "
-                    "return (n_samples, n_outputs), or (n_samples,) for one output."
-                )
+        self._bare = isinstance(output, torch.Tensor) and output.ndim == 1  # (n_samples,)
+        target = self._encode(np.asarray(y)[:2]).shape
+        if isinstance(self.net_.criterion_, _ELEMENTWISE) and getattr(output, "shape", target) != target:
+            raise ValueError(
+                f"the module returns shape {tuple(output.shape)} for targets of shape {target}; it should return "
+                "(n_samples, n_outputs), or (n_samples,) for one output."
+            )
         return X
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
@@ -392,7 +390,9 @@ class TorchRegressor(RegressorMixin, _TorchEstimator):
         """
         check_is_fitted(self, "net_")
         values = self.net_.predict(self.cast(self._check_X(X, reset=False))).astype(np.float64)
-        return values.ravel() if self._flat else values
+        if self._flat:
+            return values.ravel()
+        return values[:, None] if values.ndim == 1 else values
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

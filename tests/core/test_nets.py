@@ -142,7 +142,7 @@ def test_one_output_may_come_without_its_axis():
     without.net.load_state_dict(with_axis.net.state_dict())
     expected = with_axis.fit(X, values).predict(X)
     np.testing.assert_allclose(without.fit(X, values).predict(X), expected, rtol=1e-6)
-    np.testing.assert_allclose(without.fit(X, values[:, None]).predict(X).ravel(), expected, rtol=1e-6)
+    np.testing.assert_allclose(without.fit(X, values[:, None]).predict(X), expected[:, None], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("module", "targets"), [(nn.Linear(4, 2), X[:, 0]), (OneAxis(4, 1), X[:, :2])])
