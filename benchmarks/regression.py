@@ -28,7 +28,6 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.parallel import Parallel, delayed
 from skorch.callbacks import LRScheduler
-from torch import nn
 
 from benchmarks.common import write_results
 from mlunlearn.regression import (
@@ -135,8 +134,6 @@ def methods(trained: FrozenEstimator, task: RegressionTask, n_retained: int, see
     }
     if task.X.ndim == 2:
         found["ridge head"] = RidgeHeadRegressor(random_state=seed)
-    elif task.X.ndim == 3 and task.X.dtype.kind == "f":
-        found["ridge head"] = RidgeHeadRegressor(nn.Flatten(), random_state=seed)
     return found
 
 
