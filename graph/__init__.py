@@ -10,16 +10,12 @@ from mlunlearn.graph.certified_gnn import CertifiedGNN
 from mlunlearn.graph.ceu import CEU
 from mlunlearn.graph.d2dgn import D2DGN
 from mlunlearn.graph.data import (
-    choose_forgotten,
-    deletion_masks,
     load_citation_full,
     load_coauthor,
     load_ogb_links,
     load_ogb_nodes,
     load_planetoid,
     load_wordnet18rr,
-    split_edges,
-    split_nodes,
 )
 from mlunlearn.graph.descent_to_delete import DescentToDelete
 from mlunlearn.graph.eraser import GraphEraser
@@ -37,6 +33,7 @@ from mlunlearn.graph.reading import edge_list
 from mlunlearn.graph.requests import edges_between, edges_where
 from mlunlearn.graph.retrain import Retrain
 from mlunlearn.graph.ridge_gnn import RidgeGNN
+from mlunlearn.graph.splits import choose_forgotten, deletion_masks, split_edges, split_nodes
 from mlunlearn.graph.stress import find_leaks, poison_recovery, replay
 from mlunlearn.graph.synthetic import stochastic_block_model
 from mlunlearn.graph.utu import UtU

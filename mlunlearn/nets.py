@@ -31,6 +31,7 @@ _DEFAULTS: dict[str, Any] = {
     "callbacks": "disable",
     "verbose": 0,
 }
+_ELEMENTWISE = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)  # they broadcast, and only warn
 
 
 def wrap_torch(estimator: Any, task: Task | None = None) -> Any:
@@ -290,8 +291,8 @@ class TorchRegressor(RegressorMixin, _TorchEstimator):
     Parameters
     ----------
     net : torch module (class or instance) or skorch net
-        A bare module returns ``(n_samples, n_outputs)`` and is trained by Adam (lr 0.001, batches of 128, 20 epochs,
-        squared error). Never changed.
+        A bare module returns ``(n_samples, n_outputs)``, or ``(n_samples,)`` for one output, and is trained by Adam
+        (lr 0.001, batches of 128, 20 epochs, squared error). Never changed.
     random_state : int, RandomState instance or None, default=None
         Seeds initial weights, shuffling and dropout.
 
@@ -357,9 +358,22 @@ class TorchRegressor(RegressorMixin, _TorchEstimator):
     def _learn_targets(self, y: Any, classes: Any) -> None:
         self._flat = np.ndim(y) == 1
 
+    def _start(self, X: np.ndarray, y: np.ndarray, classes: Any) -> np.ndarray:
+        X = super()._start(X, y, classes)
+        with seeded(root_seed(self.random_state), self.net_.device):
+            output = self.net_.evaluation_step((torch.as_tensor(self.cast(X[:2])), None))
+        self._bare = isinstance(output, torch.Tensor) and output.ndim == 1  # (n_samples,)
+        target = self._encode(np.asarray(y)[:2]).shape
+        if isinstance(self.net_.criterion_, _ELEMENTWISE) and getattr(output, "shape", target) != target:
+            raise ValueError(
+                f"the module returns shape {tuple(output.shape)} for targets of shape {target}; it should return "
+                "(n_samples, n_outputs), or (n_samples,) for one output."
+            )
+        return X
+
     def _encode(self, y: np.ndarray) -> np.ndarray:
-        y = np.require(y, np.float32, ["C", "W"])
-        return y[:, None] if y.ndim == 1 else y
+        y = np.require(y, np.float32, ["C", "W"]).reshape(len(y), -1)
+        return y[:, 0] if self._bare and y.shape[1] == 1 else y
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict values.
@@ -376,7 +390,9 @@ class TorchRegressor(RegressorMixin, _TorchEstimator):
         """
         check_is_fitted(self, "net_")
         values = self.net_.predict(self.cast(self._check_X(X, reset=False))).astype(np.float64)
-        return values.ravel() if self._flat else values
+        if self._flat:
+            return values.ravel()
+        return values[:, None] if values.ndim == 1 else values
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import Tags, get_tags
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -29,6 +29,7 @@ from mlunlearn.regression.standardized import (
 )
 from mlunlearn.seeds import derive_seeds
 from mlunlearn.torch_seeds import seeded
+from mlunlearn.training import inherit_tags
 
 START, EDIT = 1, 2  # what derived seeds are for
 
@@ -57,6 +58,8 @@ class Edit:
         Moments of the retained targets, in their own units.
     label_mean, label_scale : torch.Tensor of shape (n_outputs,)
         Moments of the targets of all rows, those to forget included, in standardised units.
+    batch_size, epochs : int
+        Of the training that a request saves.
     seed : int
         Of this request.
     """
@@ -72,6 +75,8 @@ class Edit:
     retained_scale: np.ndarray
     label_mean: torch.Tensor
     label_scale: torch.Tensor
+    batch_size: int
+    epochs: int
     seed: int
 
     @property
@@ -105,6 +110,9 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
     estimator: Any
     random_state: Any
 
+    if TYPE_CHECKING:  # what a method brings along: it changes ``edit.module`` and returns the number of samples read
+        _edit: Callable[[Edit], int]
+
     def _fit(self) -> None:
         block = self._data.block(self._retained())
         self._checksums[0] = block.checksum
@@ -133,13 +141,11 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
             edit = self._prepare(model, block, keep, seed)
             samples = self._edit(edit)
         self._edited(model, edit)
+        if getattr(model, "adopted_", False):  # back to the units it came in
+            _move_scales(model, edit.X[:8], np.zeros_like(edit.retained_mean), np.ones_like(edit.retained_scale))
         self.estimator_ = model
         self._checksums = {0: kept.checksum}
         return Work(samples=samples, full=len(kept) * model.regressor_.max_epochs)
-
-    def _edit(self, edit: Edit) -> int:
-        """Change ``edit.module`` in place and return the number of samples read."""
-        raise NotImplementedError
 
     def _edited(self, model: StandardizedRegressor, edit: Edit) -> None:
         """Keep what else the method made; nothing by default."""
@@ -149,10 +155,10 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
         X = torch.as_tensor(model.regressor_.cast(np.asarray(model.prepare(block.X))))
         y = np.asarray(block.y, dtype=np.float64)
         mean, scale = moments(y[keep])
-        if not getattr(model, "adopted_", False):
-            _move_scales(model, X[:8], mean, scale)
+        _move_scales(model, X[:8], mean, scale)
         gain, shift = model.scale_ / scale, (model.mean_ - mean) / scale
         all_mean, all_scale = moments(y)
+        batch_size = model.regressor_.net_.batch_size
         z = (y - mean) / scale
         return Edit(
             module=module,
@@ -166,6 +172,8 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
             retained_scale=scale,
             label_mean=torch.as_tensor((all_mean - mean) / scale, dtype=torch.float32).reshape(-1),
             label_scale=torch.as_tensor(all_scale / scale, dtype=torch.float32).reshape(-1),
+            batch_size=batch_size if batch_size > 0 else int(keep.sum()),
+            epochs=model.regressor_.max_epochs,
             seed=seed,
         )
 
@@ -186,11 +194,7 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
         return self.estimator_.predict(self._check_input(X, reset=False))
 
     def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        inner = get_tags(_as_standardized(self.estimator))
-        tags.input_tags = inner.input_tags
-        tags.target_tags.multi_output = inner.target_tags.multi_output
-        return tags
+        return inherit_tags(super().__sklearn_tags__(), _as_standardized(self.estimator))
 
 
 def _as_standardized(estimator: Any) -> Any:
@@ -200,10 +204,14 @@ def _as_standardized(estimator: Any) -> Any:
 
 
 def _move_scales(model: StandardizedRegressor, X: torch.Tensor, mean: np.ndarray, scale: np.ndarray) -> None:
-    """Standardise by the retained targets alone: a constant of all targets would give the forgotten ones away."""
+    """Standardise by the retained targets alone: a constant of all targets would give the forgotten ones away.
+
+    A network that was trained elsewhere, and cannot take the units up, keeps its own.
+    """
     module = model.regressor_.net_.module_
-    rescale_output(module, X.to(_device(module)), model.scale_ / scale, (model.mean_ - mean) / scale)
-    model.mean_, model.scale_ = mean, scale
+    moved = rescale_output(module, X.to(_device(module)), model.scale_ / scale, (model.mean_ - mean) / scale)
+    if moved or not getattr(model, "adopted_", False):
+        model.mean_, model.scale_ = mean, scale
 
 
 class _Affine:

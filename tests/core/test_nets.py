@@ -127,3 +127,25 @@ def test_batches_hold_every_row_once(n, batch_size, expected):
     assert [len(batch) for batch in batches] == expected
     assert sorted(torch.cat(batches).tolist()) == rows.tolist()
     assert len(BatchLoader(Dataset(rows, rows), batch_size=batch_size)) == len(expected)
+
+
+class OneAxis(nn.Linear):
+    """Returns (n,) where others return (n, 1)."""
+
+    def forward(self, X):
+        return super().forward(X)[:, 0]
+
+
+def test_one_output_may_come_without_its_axis():
+    values = X[:, 0]
+    with_axis, without = (TorchRegressor(kind(4, 1), random_state=0) for kind in (nn.Linear, OneAxis))
+    without.net.load_state_dict(with_axis.net.state_dict())
+    expected = with_axis.fit(X, values).predict(X)
+    np.testing.assert_allclose(without.fit(X, values).predict(X), expected, rtol=1e-6)
+    np.testing.assert_allclose(without.fit(X, values[:, None]).predict(X), expected[:, None], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("module", "targets"), [(nn.Linear(4, 2), X[:, 0]), (OneAxis(4, 1), X[:, :2])])
+def test_outputs_that_would_be_broadcast_are_refused(module, targets):
+    with pytest.raises(ValueError, match="should return"):
+        TorchRegressor(module, random_state=0).fit(X, targets)

@@ -1,6 +1,7 @@
 """Blindspot and its attention maps against what is known of them."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,15 +17,17 @@ from mlunlearn.regression import (
     BlindspotRegressor,
     GaussianAmnesiacRegressor,
     NegativeGradientRegressor,
+    StandardizedRegressor,
     attention_distance,
     attention_map,
     find_layers,
 )
 from mlunlearn.regression.activations import recorded
-from mlunlearn.regression.blindspot import blindspot_loss
 from mlunlearn.regression.budgets import descend, step_batches
 from mlunlearn.regression.editing import Edit
-from mlunlearn.regression.frozen import Reset, reset_parameters
+from mlunlearn.regression.frozen import Reset, reset_parameters, shrink
+from mlunlearn.regression.imitation import blindspot_loss
+from mlunlearn.regression.standardized import rescale_output
 from mlunlearn.torch_seeds import seeded
 
 ACTIVATIONS = hnp.arrays(
@@ -102,6 +105,8 @@ def edit_of(net, X, y, forget):
         retained_scale=np.ones(1),
         label_mean=torch.zeros(1),
         label_scale=torch.ones(1),
+        batch_size=8,
+        epochs=20,
         seed=0,
     )
 
@@ -159,6 +164,7 @@ def frozen_problem(diabetes, mlp):
 @pytest.mark.parametrize(
     ("method", "reads"),
     [
+        (partial(BlindspotRegressor, imitation=0.5), False),
         (BlindspotRegressor, False),
         (GaussianAmnesiacRegressor, False),
         (NegativeGradientRegressor, True),
@@ -185,7 +191,7 @@ def test_blindspot_models_do_not_change_while_they_are_imitated(diabetes):
             return module, read
 
     net = nn.Sequential(nn.Linear(10, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
-    model = Watching(net, n_blind=3, random_state=0).fit(X, y).unlearn(y <= 90)
+    model = Watching(net, imitation=0.5, n_blind=3, random_state=0).fit(X, y).unlearn(y <= 90)
     assert len(seen) == len(model.blindspots_) == 3
     for module, before in seen:
         after = module.state_dict()
@@ -194,7 +200,7 @@ def test_blindspot_models_do_not_change_while_they_are_imitated(diabetes):
 
 def test_blindspot_models_predict_in_the_units_of_y(diabetes, mlp):
     X, y = diabetes
-    model = BlindspotRegressor(mlp, random_state=0).fit(X, y)
+    model = BlindspotRegressor(mlp, imitation=0.3, blind_steps=100, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="before the first"):
         model.predict_blindspot(X)
     model.unlearn(y <= 90)
@@ -226,10 +232,93 @@ def test_published_settings():
     model = BlindspotRegressor.published(nn.Linear(2, 1), n_retained=9_000, n_samples=12_200)
     assert (model.blind_steps, model.n_steps, model.n_blind, model.attention) == (72, 48, 1, "official")
     assert (model.blind_lr, model.lr, model.attention_weight, model.decay) == (1e-2, 1e-3, 50.0, False)
-    assert model.forget_weight == 1.0
+    assert (model.keep, model.imitation, model.batch_size) == (1.0, None, 256)
 
 
-@pytest.mark.parametrize("wrong", [{"n_blind": 0}, {"attention": "both"}, {"layers": ["nowhere"]}])
+def recorded_steps(model, monkeypatch, X, y, gone):
+    """The imitation weight, and the number of rows to forget, of each step of the network."""
+    steps = []
+
+    def watching(edit, teachers, rows, *, imitation, **others):
+        steps.append((imitation, int(edit.forget[rows].sum())))
+        return blindspot_loss(edit, teachers, rows, imitation=imitation, **others)
+
+    monkeypatch.setattr("mlunlearn.regression.blindspot.blindspot_loss", watching)
+    model.fit(X, y).unlearn(gone)
+    return np.array(steps, dtype=float).T
+
+
+def test_imitation_fades_and_then_rows_to_forget_are_not_read(diabetes, mlp, monkeypatch):
+    X, y = diabetes
+    model = BlindspotRegressor(mlp, n_steps=20, imitation=0.5, random_state=0)
+    weights, forgotten = recorded_steps(model, monkeypatch, X, y, y <= 90)
+    np.testing.assert_allclose(weights[:10], 1 - np.arange(10) / 10)
+    assert (weights[10:] == 0).all()
+    assert (forgotten[:10] > 0).all()
+    assert (forgotten[10:] == 0).all()
+
+
+def test_published_imitation_is_constant(diabetes, mlp, monkeypatch):
+    X, y = diabetes
+    model = BlindspotRegressor.published(mlp, n_retained=300, n_samples=len(y), epochs=4, random_state=0)
+    weights, forgotten = recorded_steps(model, monkeypatch, X, y, y <= 90)
+    assert weights.tolist() == [1.0] * 8
+    assert (forgotten > 0).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0, 1), st.integers(0, 99))
+def test_shrinking_lies_between_trained_and_untrained(keep, seed):
+    with seeded(seed):
+        trained, fresh = (nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)) for _ in range(2))
+    trained[1].running_mean.fill_(7.0)
+    before = copy.deepcopy(trained)
+    shrink(trained, fresh, keep)
+    for now, then, other in zip(trained.parameters(), before.parameters(), fresh.parameters(), strict=True):
+        torch.testing.assert_close(now, keep * then + (1 - keep) * other)
+    assert torch.equal(trained[1].running_mean, torch.zeros(4))  # statistics of all rows do not stay
+
+
+def test_the_budget_is_a_share_of_training_again():
+    y = np.random.default_rng(0).normal(size=12_000)
+    X = np.column_stack([y, -y])
+    with seeded(0):
+        net = nn.Linear(2, 1)
+    trained = FrozenEstimator(TorchRegressor(net, random_state=0).fit(X, y))  # 20 epochs of 94 steps
+    for budget, imitation in ((0.18, 0.0), (0.18, 0.3), (0.4, 0.3)):
+        model = BlindspotRegressor(trained, budget=budget, imitation=imitation, n_blind=2, random_state=0).fit(X, y)
+        receipt = model.unlearn(slice(0, 1200)).receipts_[-1]
+        assert 0.9 * budget < receipt.retrained_share <= 1.02 * budget
+
+
+def test_units_of_a_network_trained_elsewhere_do_not_matter(diabetes, mlp):
+    X, y = diabetes
+    net, gone = copy.deepcopy(mlp), y <= 90
+    inside = StandardizedRegressor(net, random_state=0).fit(X, y)
+    module = copy.deepcopy(inside.regressor_.net_.module_)
+    assert rescale_output(module, torch.as_tensor(X[:8], dtype=torch.float32), inside.scale_, inside.mean_)
+    np.testing.assert_allclose(
+        module(torch.as_tensor(X, dtype=torch.float32)).detach().ravel(), inside.predict(X), rtol=1e-3
+    )
+    kept, raw = (
+        BlindspotRegressor(FrozenEstimator(trained), batch_size=32, random_state=0).fit(X, y).unlearn(gone)
+        for trained in (inside, module)
+    )
+    assert (raw.estimator_.mean_, raw.estimator_.scale_) == (0, 1)
+    assert np.abs(raw.predict(X[~gone]) - y[~gone]).mean() < 1.2 * np.abs(kept.predict(X[~gone]) - y[~gone]).mean()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n_blind": 0},
+        {"attention": "both"},
+        {"layers": ["nowhere"], "attention_weight": 1.0, "imitation": 0.5},
+        {"keep": 1.1},
+        {"imitation": -0.1},
+        {"budget": 0.0},
+    ],
+)
 def test_settings_that_make_no_sense_are_refused(wrong, diabetes, mlp):
     X, y = diabetes
     with pytest.raises(ValueError, match=next(iter(wrong))):

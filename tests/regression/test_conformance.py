@@ -21,7 +21,7 @@ class Five(nn.Sequential):
 
 @parametrize_with_unlearner_checks(
     [
-        BlindspotRegressor(Five, blind_steps=60, n_steps=40, random_state=0),
+        BlindspotRegressor(Five, imitation=0.5, blind_steps=60, n_steps=40, random_state=0),
         FineTuneRegressor(Five, random_state=0),
         GaussianAmnesiacRegressor(Five, n_steps=10, random_state=0),
         NegativeGradientRegressor(Five, random_state=0),

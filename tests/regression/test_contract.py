@@ -26,7 +26,7 @@ from mlunlearn.regression import (
 )
 
 METHODS = {
-    BlindspotRegressor: {"n_blind": 2, "blind_steps": 40, "n_steps": 20},
+    BlindspotRegressor: {"imitation": 0.5, "n_blind": 2, "blind_steps": 40, "n_steps": 20},
     FineTuneRegressor: {"n_steps": 20},
     GaussianAmnesiacRegressor: {"n_steps": 20},
     NegativeGradientRegressor: {"n_steps": 20},
