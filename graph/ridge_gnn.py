@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve
 from sklearn.base import BaseEstimator
 
-from mlunlearn.graph.linear import Change, Examples, LinearGNNMixin
+from mlunlearn.graph.linear_gnn import Change, Examples, LinearGNNMixin
 from mlunlearn.graph.propagation import Propagation
 from mlunlearn.receipts import Work
 
