@@ -61,6 +61,8 @@ class GraphForgettingMixin(ForgettingState):
         _check_trainable: Callable[[Graph], None]
         _answer_for: Callable[[Graph], None]
         _weights: Callable[[], dict[str, Tensor]]
+        predict: Callable[..., np.ndarray]
+        score: Callable[..., float]
         _data: Graph
 
     # ---------------------------------------------------------------- fit

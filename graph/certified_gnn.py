@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator
 
 from mlunlearn.graph.graphs import Graph
-from mlunlearn.graph.linear import Change, Examples, LinearGNNMixin, all_examples
+from mlunlearn.graph.linear_gnn import Change, Examples, LinearGNNMixin, all_examples
 from mlunlearn.graph.logistic import LogisticObjective, one_hot, spectral_norm
 from mlunlearn.graph.propagation import Propagation
 from mlunlearn.receipts import Work

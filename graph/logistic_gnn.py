@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator
 
-from mlunlearn.graph.linear import Change, Examples, LinearGNNMixin
+from mlunlearn.graph.linear_gnn import Change, Examples, LinearGNNMixin
 from mlunlearn.graph.logistic import LogisticObjective, one_hot
 from mlunlearn.graph.propagation import Propagation
 from mlunlearn.receipts import Work

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve
 from sklearn.base import BaseEstimator
 
-from mlunlearn.graph.linear import Change, Examples, LinearGNNMixin
+from mlunlearn.graph.linear_gnn import Change, Examples, LinearGNNMixin
 from mlunlearn.graph.propagation import Propagation
 from mlunlearn.receipts import Work
 
@@ -51,7 +51,9 @@ class RidgeGNN(LinearGNNMixin, BaseEstimator):
     when their accumulated rounding error, or the residual, passes a limit far below what predictions notice.
 
     Cost: the rows within `k` hops of the request (one hop more for symmetric weights), and
-    :math:`O(r d^2)` for `r` changed labelled rows of `d` propagated features, or :math:`O(d^3)` if `r` is larger.
+    :math:`O(r d^2)` for `r` changed labelled rows of `d` propagated features, or :math:`O(d^3)` if `r` is larger. Where
+    `alpha` is tiny beside the sums, rounding passes its limit at once: every request then sums all `n` labelled rows
+    anew, :math:`O(n d^2)`, and the weights are those of a fresh fit to the bit.
     Probabilities are scores cut to 0 and above and normalised: least squares estimates the class posteriors.
 
     References

@@ -151,6 +151,15 @@ def test_what_is_held_back_does_not_accumulate():
     assert 0 < held_back < limit * np.sqrt(2 * model._data.n_nodes)
 
 
+def test_reloading_pays_for_what_was_held_back():
+    data = stochastic_block_model([200, 200], random_state=0)
+    model = CertifiedGNN(LazySGC(2, r_max=1e-3), noise=30.0, random_state=0).fit(data).unlearn([3])
+    assert model.spent_ > 2 * model._accumulated  # most of it is held back
+    loaded = pickle.loads(pickle.dumps(model)).attach_data(data)
+    assert loaded._propagated.error == 0
+    assert loaded.unlearn([300])._accumulated > model.spent_  # what the request itself holds back comes on top
+
+
 def test_where_more_is_held_back_than_the_budget_allows_it_trains_on_features_propagated_anew():
     data = stochastic_block_model([100, 100], random_state=0)
     model = CertifiedGNN(LazySGC(2, r_max=1.0), noise=0.1, random_state=0).fit(data).unlearn([5])

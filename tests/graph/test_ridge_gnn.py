@@ -91,10 +91,20 @@ def test_a_spoiled_inverse_is_mended(size):
 def test_sums_that_drifted_too_far_are_summed_anew():
     data = stochastic_block_model([60, 60], n_features=40, degree_in=2.0, degree_out=0.3, random_state=0)
     model = RidgeGNN(SGC(1)).fit(data)
-    model._gram, model._drift = model._gram + 1e-3, 1.0
+    model._moments, model._drift = model._moments + 1e-3, 1.0
     model.unlearn([3])
     np.testing.assert_allclose(model.coef_, dense_weights(model, data), rtol=0, atol=1e-9)
     assert model._drift == 0
+
+
+def test_of_a_forgotten_class_not_even_rounding_is_left():
+    data = stochastic_block_model([60, 60, 60], n_features=40, degree_in=2.0, degree_out=0.3, random_state=0)
+    model = RidgeGNN(SGC(2)).fit(data)
+    for node in (3, 70):
+        model.unlearn([node])
+    model.unlearn(classes=[1])
+    assert not model._moments[:, 1].any()
+    assert not model.coef_[1].any()
 
 
 @pytest.mark.slow
