@@ -40,6 +40,7 @@ from mlunlearn.regression import (
     RegressionTask,
     ResNet18,
     RidgeHeadRegressor,
+    ShrinkPerturbRegressor,
     StandardizedRegressor,
     Windows,
     anamnesis_index,
@@ -122,8 +123,8 @@ def methods(trained: FrozenEstimator, task: RegressionTask, n_retained: int, see
     n = len(task.X)
     small = {"batch_size": task.net.batch_size, "random_state": seed}
     found: dict[str, Any] = {
+        "shrink and perturb": ShrinkPerturbRegressor(trained, random_state=seed),
         "blindspot": BlindspotRegressor(trained, random_state=seed),
-        "blindspot, imitating": BlindspotRegressor(trained, imitation=0.3, random_state=seed),
         "blindspot (published)": BlindspotRegressor.published(
             trained, n_retained=n_retained, n_samples=n, random_state=seed
         ),

@@ -22,6 +22,7 @@ from mlunlearn.regression.ridge_head import RidgeHeadRegressor
 from mlunlearn.regression.scenarios import Band, group_rows, random_rows
 from mlunlearn.regression.sentences import hashed_pairs, sts_benchmark
 from mlunlearn.regression.series import SeriesForgetter
+from mlunlearn.regression.shrink_perturb import ShrinkPerturbRegressor
 from mlunlearn.regression.standardized import StandardizedRegressor
 from mlunlearn.regression.tables import california_housing, diabetes_progression
 from mlunlearn.regression.tasks import RegressionTask
@@ -45,6 +46,7 @@ __all__ = [
     "RidgeHeadRegressor",
     "SequenceForecaster",
     "SeriesForgetter",
+    "ShrinkPerturbRegressor",
     "StandardizedRegressor",
     "Windows",
     "agedb",

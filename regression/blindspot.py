@@ -1,4 +1,4 @@
-"""Blindspot unlearning, and what became of it: learn the retained rows again, from shrunken weights."""
+"""Blindspot unlearning: imitate, on the rows to forget, a network that never saw them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,23 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from mlunlearn.regression.activations import MapKind, find_layers
-from mlunlearn.regression.budgets import default_steps, descend, step_batches
-from mlunlearn.regression.editing import Edit, EditedRegressor
+from mlunlearn.regression.budgets import default_steps, descend, step_batches, steps_within
+from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
 from mlunlearn.regression.frozen import shrink
 from mlunlearn.regression.imitation import blindspot_loss
-from mlunlearn.regression.losses import first_output
 from mlunlearn.regression.standardized import StandardizedRegressor, same_model
 from mlunlearn.seeds import derive_seeds
 
 _BLIND, _LEARN = 4, 5
-_AT_LEAST = 60  # steps: fewer do not bring an untrained network anywhere
 
 
 class BlindspotRegressor(EditedRegressor):
-    r"""Forget by learning the retained rows again from shrunken weights, or by imitating a blindspot model.
+    r"""Forget by imitating, on the rows to forget, a blindspot model that never saw them.
 
-    The network :math:`M` starts between its trained weights and untrained ones,
-    :math:`k\, \theta + (1 - k)\, \theta_0` with :math:`k` given by `keep`, and learns from the retained rows.
-
-    In the paper, and here where `imitation` is not 0, a blindspot model :math:`B` of the same architecture first
-    learns from the retained rows for a few steps, from scratch. The network imitates it on the rows to forget: with
-    their share :math:`c` in a batch, step :math:`t` descends
+    A blindspot model :math:`B` of the same architecture first learns from the retained rows for a few steps, from
+    scratch. The network :math:`M` starts between its trained weights and untrained ones,
+    :math:`k\, \theta + (1 - k)\, \theta_0` with :math:`k` given by `keep`, learns from the retained rows and
+    imitates :math:`B` on the others: with their share :math:`c` in a batch, step :math:`t` descends
 
     .. math:: (1 - c)\, \ell(M(x_r), y_r) + w_t c \left[\ell(M(x_f), B(x_f))
               + \lambda \sum_j \mathrm{mean} (a(A_j^M) - a(A_j^B))^2\right]
@@ -46,12 +42,12 @@ class BlindspotRegressor(EditedRegressor):
         edited. Its criterion is the loss everywhere.
     budget : float, default=0.18
         Samples that a request may read, as a share of what training on the retained rows from scratch reads; at
-        least 60 steps are taken. Where the network imitates, a sixth goes to the blindspot models.
+        least 60 steps are taken. A sixth goes to the blindspot models.
     keep : float, default=0.6
         Share of the trained weights that the network starts with, between 0 and 1. Published is 1.
-    imitation : float or None, default=0
-        Share of the network's steps in which it imitates blindspot models, with a weight that falls from 1 to 0; no
-        blindspot model is trained for 0. None imitates to the end with a weight of 1, as published.
+    imitation : float or None, default=0.3
+        Share of the network's steps in which it imitates, above 0, with a weight that falls from 1 to 0; then it
+        learns from the retained rows alone. None imitates to the end with a weight of 1, as published.
     n_blind : int, default=1
         Blindspot models, whose outputs are averaged.
     blind_steps, n_steps : int or None, default=None
@@ -79,33 +75,31 @@ class BlindspotRegressor(EditedRegressor):
     estimator_ : StandardizedRegressor
         The model after forgetting.
     blindspots_ : list of StandardizedRegressor
-        The blindspot models of the last request, if there were any. A baseline of their own, see
-        `predict_blindspot`.
+        The blindspot models of the last request. A baseline of their own, see `predict_blindspot`.
     n_samples_fit_, forgotten_, receipts_, seed_
         As for every unlearner.
 
     Notes
     -----
-    Guarantee: approximate. Needs the retained rows with labels and, where it imitates, the inputs of the forgotten
-    rows; it never reads a label of one. Cost: `budget` of training from scratch. How long a frozen module was trained
+    Guarantee: approximate. Needs the retained rows with labels and the inputs of the forgotten rows; it never reads
+    a label of one. Cost: `budget` of training from scratch. How long a frozen module was trained
     is not known and is taken for 20 epochs, so give the steps there.
 
-    Why the default differs from the paper. A network that starts at its trained weights and imitates a briefly
-    trained model ends up near that model: its predictions on the forgotten rows are too narrow, and its error on the
-    retained rows grows. Shrunken weights lose what was memorised before what is general, so that learning from the
-    retained rows with a falling rate comes closer to retraining in the same time. Steps spent on a blindspot model,
-    or on imitating one, are mostly better spent so.
-
-    `published` is the method of the paper; ``benchmarks/results/regression_*.json`` holds the figures of both. The
-    default is weakest where so few steps cannot fit the retained rows again: for convolutional networks on a few
-    thousand faces a rate of 0.005 was better, and elsewhere worse.
+    Why the default differs from the paper, which is `published`. A network that starts at its trained weights and
+    imitates a briefly trained model ends up near that model: its predictions on the forgotten rows are too narrow, and
+    its error on the retained rows grows. So it starts at shrunken weights here, imitates ever less, and its rate falls
+    to zero. Mostly the steps spent on a blindspot model are better spent on the retained rows, which is
+    `ShrinkPerturbRegressor`; ``benchmarks/results/regression_*.json`` holds the figures of all three.
 
     In random deletions doing nothing is already about as far from a retrained model as another one is.
 
+    See Also
+    --------
+    ShrinkPerturbRegressor : Learns the retained rows again, and imitates nobody.
+
     References
     ----------
-    "Deep Regression Unlearning", arXiv 2210.08196, algorithm 1. `published` gives its settings. Weights that are
-    shrunk and perturbed: "On Warm-Starting Neural Network Training", arXiv 1910.08475.
+    "Deep Regression Unlearning", arXiv 2210.08196, algorithm 1. `published` gives its settings.
 
     Examples
     --------
@@ -125,7 +119,7 @@ class BlindspotRegressor(EditedRegressor):
         *,
         budget: float = 0.18,
         keep: float = 0.6,
-        imitation: float | None = 0.0,
+        imitation: float | None = 0.3,
         n_blind: int = 1,
         blind_steps: int | None = None,
         n_steps: int | None = None,
@@ -199,11 +193,14 @@ class BlindspotRegressor(EditedRegressor):
             raise ValueError(f"n_blind must be at least 1, got {self.n_blind!r}: there is nothing else to imitate.")
         if self.attention not in ("unit", "official"):
             raise ValueError(f"attention must be 'unit' or 'official', got {self.attention!r}.")
-        for name in ("keep", "imitation"):
-            share = getattr(self, name)
-            if share is not None and not 0 <= share <= 1:
-                raise ValueError(f"{name} must be between 0 and 1, got {share!r}.")
-        if self.budget <= 0:
+        if not 0 <= self.keep <= 1:
+            raise ValueError(f"keep must be between 0 and 1, got {self.keep!r}.")
+        if self.imitation is not None and not 0 < self.imitation <= 1:
+            raise ValueError(
+                f"imitation must be above 0 and at most 1, or None, got {self.imitation!r}; to imitate nobody, take "
+                "ShrinkPerturbRegressor."
+            )
+        if not self.budget > 0:
             raise ValueError(f"budget must be positive, got {self.budget!r}: a share of training from scratch.")
         super()._fit()
         self.blindspots_: list[StandardizedRegressor] = []
@@ -212,7 +209,7 @@ class BlindspotRegressor(EditedRegressor):
         batch_size = self.batch_size or edit.batch_size
         blind_steps, n_steps = self._steps(edit, batch_size)
         samples, self._teachers = 0, []
-        for k in range(self.n_blind if blind_steps else 0):
+        for k in range(self.n_blind):
             teacher, read = self._blindspot(edit, blind_steps, batch_size, derive_seeds(edit.seed, _BLIND, k, n=2))
             self._teachers.append(teacher)
             samples += read
@@ -220,8 +217,8 @@ class BlindspotRegressor(EditedRegressor):
 
     def _steps(self, edit: Edit, batch_size: int) -> tuple[int, int]:
         """Steps of each blindspot model, and of the network."""
-        everything = max(round(self.budget * edit.epochs * len(edit.retained) / batch_size), _AT_LEAST)
-        blind_steps = 0 if self.imitation == 0 else self.blind_steps or max(everything // (6 * self.n_blind), 1)
+        everything = steps_within(self.budget, len(edit.retained), batch_size, edit.epochs)
+        blind_steps = self.blind_steps or max(everything // (6 * self.n_blind), 1)
         return blind_steps, self.n_steps or max(everything - self.n_blind * blind_steps, 1)
 
     def _learn_again(self, edit: Edit, n_steps: int, batch_size: int) -> int:
@@ -236,7 +233,7 @@ class BlindspotRegressor(EditedRegressor):
             step_batches(len(edit.X), batch_size, n_imitating, mixed),
             (retained[rows] for rows in step_batches(len(retained), batch_size, n_steps - n_imitating, alone)),
         )
-        layers = find_layers(edit.module, self.layers) if self.attention_weight and n_imitating else []
+        layers = find_layers(edit.module, self.layers) if self.attention_weight else []
 
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
             return blindspot_loss(
@@ -254,18 +251,13 @@ class BlindspotRegressor(EditedRegressor):
 
     def _blindspot(self, edit: Edit, n_steps: int, batch_size: int, seeds: Sequence[int]) -> tuple[nn.Module, int]:
         """Train one network on the retained rows alone, and freeze it."""
-        module, retained = edit.fresh(seeds[0]), edit.retained
-
-        def loss_of(places: torch.Tensor) -> torch.Tensor:
-            rows = retained[places]
-            return edit.loss(first_output(module(edit.inputs(rows))), edit.y[rows])
-
-        read = descend(
-            module,
-            loss_of,
-            step_batches(len(retained), batch_size, n_steps, seeds[1]),
-            lr=self.blind_lr,
+        module = edit.fresh(seeds[0])
+        read = learn_retained(
+            edit.around(module),
+            batch_size=batch_size,
             n_steps=n_steps,
+            seed=seeds[1],
+            lr=self.blind_lr,
             decay=self.decay,
             label="blindspot model" if self.verbose else None,
         )
@@ -292,12 +284,10 @@ class BlindspotRegressor(EditedRegressor):
         Raises
         ------
         ValueError
-            If there are none: nothing was forgotten yet, or `imitation` is 0.
+            If there are none, because nothing was forgotten yet.
         """
         check_is_fitted(self)
         if not self.blindspots_:
-            raise ValueError(
-                "There are no blindspot models before the first call of unlearn, and none where imitation is 0."
-            )
+            raise ValueError("There are no blindspot models before the first call of unlearn.")
         X = self._check_input(X, reset=False)
         return np.mean([teacher.predict(X) for teacher in self.blindspots_], axis=0)

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+_AT_LEAST = 60
+
 
 def default_steps(n_samples: int, batch_size: int, epochs: int, at_least: int) -> int:
     """Turn a published budget in epochs into steps that do not vanish on small data.
@@ -35,6 +37,41 @@ def default_steps(n_samples: int, batch_size: int, epochs: int, at_least: int) -
     (96, 100)
     """
     return max(epochs * -(-n_samples // batch_size), at_least)
+
+
+def steps_within(budget: float, n_samples: int, batch_size: int, epochs: int) -> int:
+    """Turn a share of a training into steps.
+
+    Parameters
+    ----------
+    budget : float
+        The share.
+    n_samples : int
+        Rows of a pass.
+    batch_size : int
+        Rows of a step.
+    epochs : int
+        Passes of the training.
+
+    Returns
+    -------
+    int
+        At least 60: fewer do not bring an untrained network anywhere.
+
+    Raises
+    ------
+    ValueError
+        If the share is not positive.
+
+    Examples
+    --------
+    >>> from mlunlearn.regression.budgets import steps_within
+    >>> steps_within(0.2, 10_000, 50, epochs=10), steps_within(0.2, 300, 50, epochs=10)
+    (400, 60)
+    """
+    if not budget > 0:
+        raise ValueError(f"budget must be positive, got {budget!r}: a share of training from scratch.")
+    return max(round(budget * epochs * n_samples / batch_size), _AT_LEAST)
 
 
 def step_batches(n_samples: int, batch_size: int, n_steps: int, seed: int) -> Iterator[torch.Tensor]:

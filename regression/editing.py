@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
 from mlunlearn.nets import TorchRegressor
 from mlunlearn.receipts import Work
+from mlunlearn.regression.budgets import descend, step_batches
 from mlunlearn.regression.frozen import Reset, adopt
 from mlunlearn.regression.losses import agreeing, first_output
 from mlunlearn.regression.standardized import (
@@ -89,6 +90,10 @@ class Edit:
         """Row numbers of the rows to forget."""
         return torch.nonzero(self.forget).flatten()
 
+    def around(self, module: nn.Module) -> Edit:
+        """The same for another network, whose output is standardised already."""
+        return replace(self, module=module, output=_as_it_is)
+
     def inputs(self, rows: torch.Tensor) -> torch.Tensor:
         """Inputs of a batch, where the network is."""
         return self.X[rows].to(_device(self.module))
@@ -100,6 +105,41 @@ class Edit:
     def loss(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Criterion between tensors whose shapes agree."""
         return self.criterion(*agreeing(prediction, target.to(prediction.device)))
+
+
+def learn_retained(
+    edit: Edit, *, batch_size: int, n_steps: int, seed: int, lr: float, decay: bool = False, label: str | None = None
+) -> int:
+    """Take Adam steps on the rows to keep alone.
+
+    Parameters
+    ----------
+    edit : Edit
+        Its network is changed in place.
+    batch_size, n_steps : int
+        Rows of a step, and steps.
+    seed : int
+        Draws the batches.
+    lr : float
+        Learning rate.
+    decay : bool, default=False
+        Let it fall to zero along half a cosine.
+    label : str or None, default=None
+        Show a progress bar of this name.
+
+    Returns
+    -------
+    int
+        Samples read.
+    """
+    retained = edit.retained
+
+    def loss_of(places: torch.Tensor) -> torch.Tensor:
+        rows = retained[places]
+        return edit.loss(edit.predict(rows), edit.y[rows])
+
+    batches = step_batches(len(retained), batch_size, n_steps, seed)
+    return descend(edit.module, loss_of, batches, lr=lr, n_steps=n_steps, decay=decay, label=label)
 
 
 class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
@@ -212,6 +252,10 @@ def _move_scales(model: StandardizedRegressor, X: torch.Tensor, mean: np.ndarray
     moved = rescale_output(module, X.to(_device(module)), model.scale_ / scale, (model.mean_ - mean) / scale)
     if moved or not getattr(model, "adopted_", False):
         model.mean_, model.scale_ = mean, scale
+
+
+def _as_it_is(output: torch.Tensor) -> torch.Tensor:
+    return output
 
 
 class _Affine:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
-from mlunlearn.regression.budgets import default_steps, descend, step_batches
-from mlunlearn.regression.editing import Edit, EditedRegressor
+from mlunlearn.regression.budgets import default_steps
+from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
 
 
 class FineTuneRegressor(EditedRegressor):
@@ -42,6 +40,10 @@ class FineTuneRegressor(EditedRegressor):
     passes. Fails where the network keeps predicting well what it no longer sees, which is the rule when similar
     rows remain: it is the baseline to beat.
 
+    See Also
+    --------
+    ShrinkPerturbRegressor : The same from weights that remember less.
+
     References
     ----------
     "Deep Regression Unlearning", arXiv 2210.08196, where it is a baseline.
@@ -75,13 +77,8 @@ class FineTuneRegressor(EditedRegressor):
         self.verbose = verbose
 
     def _edit(self, edit: Edit) -> int:
-        retained = edit.retained
-        n_steps = self.n_steps or default_steps(len(retained), self.batch_size, epochs=5, at_least=50)
-
-        def loss_of(places: torch.Tensor) -> torch.Tensor:
-            rows = retained[places]
-            return edit.loss(edit.predict(rows), edit.y[rows])
-
-        batches = step_batches(len(retained), self.batch_size, n_steps, edit.seed)
+        n_steps = self.n_steps or default_steps(len(edit.retained), self.batch_size, epochs=5, at_least=50)
         label = "fine-tuning" if self.verbose else None
-        return descend(edit.module, loss_of, batches, lr=self.lr, n_steps=n_steps, label=label)
+        return learn_retained(
+            edit, batch_size=self.batch_size, n_steps=n_steps, seed=edit.seed, lr=self.lr, label=label
+        )

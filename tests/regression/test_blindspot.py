@@ -1,7 +1,6 @@
 """Blindspot and its attention maps against what is known of them."""
 
 import copy
-from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from mlunlearn.regression import (
     BlindspotRegressor,
     GaussianAmnesiacRegressor,
     NegativeGradientRegressor,
+    ShrinkPerturbRegressor,
     StandardizedRegressor,
     attention_distance,
     attention_map,
@@ -164,8 +164,8 @@ def frozen_problem(diabetes, mlp):
 @pytest.mark.parametrize(
     ("method", "reads"),
     [
-        (partial(BlindspotRegressor, imitation=0.5), False),
         (BlindspotRegressor, False),
+        (ShrinkPerturbRegressor, False),
         (GaussianAmnesiacRegressor, False),
         (NegativeGradientRegressor, True),
     ],
@@ -285,10 +285,11 @@ def test_the_budget_is_a_share_of_training_again():
     with seeded(0):
         net = nn.Linear(2, 1)
     trained = FrozenEstimator(TorchRegressor(net, random_state=0).fit(X, y))  # 20 epochs of 94 steps
-    for budget, imitation in ((0.18, 0.0), (0.18, 0.3), (0.4, 0.3)):
-        model = BlindspotRegressor(trained, budget=budget, imitation=imitation, n_blind=2, random_state=0).fit(X, y)
-        receipt = model.unlearn(slice(0, 1200)).receipts_[-1]
-        assert 0.9 * budget < receipt.retrained_share <= 1.02 * budget
+    for budget in (0.18, 0.4):
+        for model in (BlindspotRegressor(trained, n_blind=2), ShrinkPerturbRegressor(trained)):
+            model.set_params(budget=budget, random_state=0).fit(X, y)
+            receipt = model.unlearn(slice(0, 1200)).receipts_[-1]
+            assert 0.9 * budget < receipt.retrained_share <= 1.02 * budget
 
 
 def test_units_of_a_network_trained_elsewhere_do_not_matter(diabetes, mlp):
@@ -313,9 +314,9 @@ def test_units_of_a_network_trained_elsewhere_do_not_matter(diabetes, mlp):
     [
         {"n_blind": 0},
         {"attention": "both"},
-        {"layers": ["nowhere"], "attention_weight": 1.0, "imitation": 0.5},
+        {"layers": ["nowhere"], "attention_weight": 1.0},
         {"keep": 1.1},
-        {"imitation": -0.1},
+        {"imitation": 0.0},
         {"budget": 0.0},
     ],
 )
@@ -323,3 +324,24 @@ def test_settings_that_make_no_sense_are_refused(wrong, diabetes, mlp):
     X, y = diabetes
     with pytest.raises(ValueError, match=next(iter(wrong))):
         BlindspotRegressor(mlp, random_state=0, **wrong).fit(X, y).unlearn([0])
+
+
+@pytest.mark.parametrize("wrong", [{"keep": -0.1}, {"budget": 0.0}])
+def test_shrinking_too_far_or_for_nothing_is_refused(wrong, diabetes, mlp):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        ShrinkPerturbRegressor(mlp, random_state=0, **wrong).fit(*diabetes)
+
+
+def test_keeping_nothing_is_training_anew(diabetes, mlp):
+    X, y = diabetes
+    gone = y <= 90
+    other = copy.deepcopy(mlp)
+    with torch.no_grad():
+        for p in other.parameters():
+            p.mul_(3)
+    one, two = (
+        ShrinkPerturbRegressor(FrozenEstimator(TorchRegressor(net, random_state=0).fit(X, y)), keep=0.0, random_state=0)
+        for net in (mlp, other)
+    )
+    a, b = (model.fit(X, y).unlearn(gone).predict(X) for model in (one, two))
+    np.testing.assert_array_equal(a, b)

@@ -9,6 +9,7 @@ from mlunlearn.regression import (
     GaussianAmnesiacRegressor,
     NegativeGradientRegressor,
     RidgeHeadRegressor,
+    ShrinkPerturbRegressor,
 )
 
 
@@ -21,11 +22,12 @@ class Five(nn.Sequential):
 
 @parametrize_with_unlearner_checks(
     [
-        BlindspotRegressor(Five, imitation=0.5, blind_steps=60, n_steps=40, random_state=0),
+        BlindspotRegressor(Five, blind_steps=60, n_steps=40, random_state=0),
         FineTuneRegressor(Five, random_state=0),
         GaussianAmnesiacRegressor(Five, n_steps=10, random_state=0),
         NegativeGradientRegressor(Five, random_state=0),
         RidgeHeadRegressor(random_state=0),
+        ShrinkPerturbRegressor(Five, n_steps=40, random_state=0),
     ]
 )
 def test_the_promises_of_unlearning(estimator, check):

@@ -22,14 +22,16 @@ from mlunlearn.regression import (
     NegativeGradientRegressor,
     QuantileLoss,
     RidgeHeadRegressor,
+    ShrinkPerturbRegressor,
     StandardizedRegressor,
 )
 
 METHODS = {
-    BlindspotRegressor: {"imitation": 0.5, "n_blind": 2, "blind_steps": 40, "n_steps": 20},
+    BlindspotRegressor: {"n_blind": 2, "blind_steps": 40, "n_steps": 20},
     FineTuneRegressor: {"n_steps": 20},
     GaussianAmnesiacRegressor: {"n_steps": 20},
     NegativeGradientRegressor: {"n_steps": 20},
+    ShrinkPerturbRegressor: {"n_steps": 20},
 }
 
 
@@ -242,6 +244,7 @@ def distances(method, diabetes, **params):
         (GaussianAmnesiacRegressor, 0.9),
         (FineTuneRegressor, 0.5),
         (NegativeGradientRegressor, 0.95),
+        (ShrinkPerturbRegressor, 0.5),
     ],
 )
 def test_closer_to_the_retrained_model_after_than_before(method, ratio, diabetes):
@@ -250,7 +253,14 @@ def test_closer_to_the_retrained_model_after_than_before(method, ratio, diabetes
 
 
 @pytest.mark.parametrize(
-    "method", [BlindspotRegressor, GaussianAmnesiacRegressor, FineTuneRegressor, NegativeGradientRegressor]
+    "method",
+    [
+        BlindspotRegressor,
+        GaussianAmnesiacRegressor,
+        FineTuneRegressor,
+        NegativeGradientRegressor,
+        ShrinkPerturbRegressor,
+    ],
 )
 def test_a_step_in_the_wrong_direction_is_noticed(method, diabetes, monkeypatch):
     step = torch.optim.Adam.step

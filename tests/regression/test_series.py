@@ -130,9 +130,7 @@ def test_series_that_are_not_hourly_are_refused(series, net):
 
 def test_quantile_forecasters_forget(series):
     net = load_forecaster(horizon=6, max_epochs=2, n_hidden=8)
-    model = SeriesForgetter(
-        BlindspotRegressor(net, imitation=0.5, blind_steps=5, n_steps=5, random_state=0), CUTTER
-    ).fit(series)
+    model = SeriesForgetter(BlindspotRegressor(net, blind_steps=5, n_steps=5, random_state=0), CUTTER).fit(series)
     assert model.unlearn(customers="c").predict(series[["a", "b"]]).shape == (6, 2)
 
 

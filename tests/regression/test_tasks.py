@@ -188,9 +188,7 @@ def test_faces_are_forgotten():
     task = mufac_ages(size=16, limit=200)
     assert task.X.shape == (200, 3, 16, 16)
     net = task.net.set_params(module__width=0.125, max_epochs=1, batch_size=64)
-    model = BlindspotRegressor(net, imitation=0.5, blind_steps=3, n_steps=3, batch_size=64, random_state=0).fit(
-        task.X, task.y
-    )
+    model = BlindspotRegressor(net, blind_steps=3, n_steps=3, batch_size=64, random_state=0).fit(task.X, task.y)
     assert model.unlearn(task.y >= 60).predict(task.X_test).shape == task.y_test.shape
 
 
