@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -110,11 +111,12 @@ class Destroyer(Protocol):
         ...
 
 
-class _Network:
+class _Network(ABC):
     """A destroyer that is a network."""
 
+    @abstractmethod
     def network(self, scene: Scene) -> nn.Module:
-        raise NotImplementedError
+        """Make it."""
 
     def layers(self, scene: Scene) -> list[Tensor]:
         return scene.ask(self.network(scene), scene.probe)

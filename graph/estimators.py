@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Self
@@ -24,7 +25,7 @@ from mlunlearn.graph.training import device_of, evaluate, make_module, train
 from mlunlearn.seeds import root_seed
 
 
-class GraphEstimator(BaseEstimator):
+class GraphEstimator(BaseEstimator, ABC):
     """What node classifiers and link predictors share; unlearners speak to models through this.
 
     A kind of task says what it learns from (``check_trainable``, ``n_trained``) and by which loss (``loss``).
@@ -224,6 +225,7 @@ class GraphEstimator(BaseEstimator):
         twin.module_ = self.module_ if module is None else module.eval()
         return twin
 
+    @abstractmethod
     def check_trainable(self, graph: Graph) -> None:
         """Refuse a graph there is nothing to learn from.
 
@@ -237,8 +239,8 @@ class GraphEstimator(BaseEstimator):
         ValueError
             If it holds nothing that the loss counts.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def n_trained(self, graph: Graph) -> int:
         """Count what the loss is a mean over.
 
@@ -252,8 +254,8 @@ class GraphEstimator(BaseEstimator):
         int
             Labelled nodes, or edges.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, module: nn.Module, graph: Graph, rng: torch.Generator, chosen: Tensor | None = None) -> Tensor:
         """Return the training loss.
 
@@ -273,7 +275,6 @@ class GraphEstimator(BaseEstimator):
         Tensor
             One number.
         """
-        raise NotImplementedError
 
     def _learn_classes(self, module: nn.Module, graph: Graph) -> None:
         self.classes_ = np.arange(2)
