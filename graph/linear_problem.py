@@ -25,7 +25,7 @@ from mlunlearn.seeds import set_seed
 # r**3 / (6 sqrt(3)), where the range r of u is at most sqrt(2) times its length.
 CURVATURE_CHANGE = 2**1.5 / (6 * 3**0.5)
 STEEPEST = 2**0.5  # the longest gradient of a cross-entropy with respect to its logits
-_SHORTEST_STEP = 2.0**-40
+_SHORTEST_STEP, _ROUNDING = 2.0**-40, 1e-12  # the latter of the objective
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,8 +176,8 @@ class LinearProblem:
                 return w
             _, solution = self.newton_step(w, tol=1e-4)
             step, share, value = solution.step.view_as(w), 1.0, self.value(w)
-            slope = float((gradient * step).sum())
-            while share > _SHORTEST_STEP and self.value(w + share * step) > value + 1e-4 * share * slope + 1e-15:
+            slope, slack = float((gradient * step).sum()), _ROUNDING * (abs(value) + 1)
+            while share > _SHORTEST_STEP and self.value(w + share * step) > value + 1e-4 * share * slope + slack:
                 share /= 2
             w = w + share * step
         raise FloatingPointError(

@@ -109,7 +109,8 @@ def test_forgotten_nodes_are_attacked_with_others_than_themselves(remembering_no
     attacker = ShadowAttack(original, data, deletion, 0)
     assert data.test_mask[attacker.unseen].all()
     table = audit_graph(original, data, asked, methods={}, n_references=2, attack=True).to_frame()
-    assert table.loc["Retrain", "auc_attack"] == pytest.approx(0.5, abs=0.1)
+    chance = 4 * np.sqrt((54 + 160 + 1) / (12 * 54 * 160))  # four standard deviations: wrong once in 16,000
+    assert table.loc["Retrain", "auc_attack"] == pytest.approx(0.5, abs=chance)
     assert table.loc["UtU", "auc_attack"] > 0.7
 
 
