@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,23 @@ from benchmarks.common import RESULTS
 
 README = Path(__file__).parent.parent / "README.md"
 MARKS = re.compile(r"(<!-- results: begin[^>]*-->\n).*?(<!-- results: end -->)", re.DOTALL)
+
+GRAPHS = {
+    "graph_planetoid-Cora_GCN_links_edges_0.025_in": "2.5 % of the edges, from a link predictor",
+    "graph_planetoid-Cora_GCN_nodes_nodes_0.05_in": "5 % of the training nodes, from a node classifier",
+    "graph_planetoid-Cora_GCN_nodes_class_0_in": "a class, from a node classifier",
+    "graph_planetoid-Cora_GCN_nodes_edges_0.05_in": "5 % of the edges, from a node classifier",
+}
+SCORES = {
+    "auc_test": "test AUC",
+    "auc_forget": "AUC forgotten",
+    "accuracy_test": "test accuracy",
+    "accuracy_forget": "accuracy on forgotten",
+    "auc_unseen": "AUC unseen",
+    "gap_forget": "gap on forgotten",
+}
+REGRESSIONS = ("diabetes", "etth1", "sts")
+SCENARIOS = ("low", "middle", "high", "random")
 
 
 def results() -> str:
@@ -29,6 +47,9 @@ def results() -> str:
         _speed(found["speed"], found["overhead"]),
         _published(found["published"]),
         _accuracy(found["accuracy"]),
+        *(_graph(name, title) for name, title in GRAPHS.items()),
+        _scale(),
+        _regression(),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -93,6 +114,91 @@ def _accuracy(accuracy: dict[str, Any]) -> str:
     rows = [[data, how, *(cells[count] for count in counts)] for (data, how), cells in by_line.items()]
     head = ["test accuracy", "aggregation", *(f"{count} shards" if count > 1 else "1 shard" for count in counts)]
     return f"**What shards cost in accuracy** ({accuracy['setting']}).\n\n{_table(head, rows)}"
+
+
+def _graph(name: str, title: str) -> str:
+    found = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    runs = list(found["figures"].values())
+    scores = [score for score in SCORES if score in runs[0]["Retrain"]]
+    rows = []
+    for model in runs[0]:
+        if model == "Retrain (sd)":
+            continue
+        cells = [_over([run[model][score] for run in runs], 3) for score in scores]
+        ratio = [run[model]["seconds"] / run["Retrain"]["seconds"] for run in runs]
+        rows.append([model, *cells, "" if model == "Original" else _over(ratio, 2)])
+    setting = found["setting"]
+    return (
+        f"**Cora, {title}** ({setting['network']}, {setting['epochs']} epochs, {len(runs)} seeds; "
+        f"`benchmarks/results/{name}.json`). Nearer to Retrain is better; its own gap is to another retrained model."
+        f"\n\n{_table(['', *(SCORES[score] for score in scores), 'time over retraining'], rows)}"
+    )
+
+
+def _over(values: list[float], digits: int) -> str:
+    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+
+
+def _scale() -> str:
+    linear, sampled = (
+        json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("graph_scale_linear", "graph_scale_d2dgn_GCN")
+    )
+    asked, rows = linear["setting"]["requests"], []
+    for size, found in linear["sizes"].items():
+        start = [f"{int(size):,}", f"{found['edges']:,}"]
+        for method in linear["setting"]["methods"]:
+            run = found[method]
+            seconds = {request["nodes"]: request["seconds"] for request in run["requests"][:-1]}
+            times = [*(seconds[n] for n in asked), run["requests"][-1]["seconds"], run["retrain"]["seconds"]]
+            scores = run["accuracy_unlearned"], run["accuracy_retrained"]
+            rows.append([*start, method, *_costs(times, scores, run["retrain"]["peak_mib"])])
+        if size in sampled["sizes"]:
+            run = sampled["sizes"][size]
+            times = [*[None] * len(asked), run["seconds"]["D2DGN 0.001"], run["seconds"]["Retrain"]]
+            scores = tuple(run["figures"][model]["accuracy_test"] for model in ("D2DGN", "Retrain"))
+            rows.append([*start, "D2DGN, batches", *_costs(times, scores, max(run["peak_mib"].values()))])
+    counts = [f"{n} node" if n == 1 else f"{n} nodes" for n in asked]
+    head = ["nodes", "edges", "method", *counts, "0.1 %", "retraining", "accuracy", "of retraining", "GiB"]
+    return (
+        "**Large graphs** (generated block models, one seed, one thread; seconds of one request, and of retraining, in "
+        "the same run while other work shared the machine; `benchmarks/results/graph_scale_*.json`). CertifiedGNN has "
+        f"noise {linear['setting']['noise']:g}, too much for the smallest graph; D2DGN a GCN trained for "
+        f"{sampled['setting']['epochs']} epochs on another such graph.\n\n{_table(head, rows)}"
+    )
+
+
+def _costs(times: list[float | None], scores: Iterable[float], peak_mib: float) -> list[str]:
+    cells = ["" if seconds is None else f"{seconds:.2f}" for seconds in times]
+    return [*cells, *(f"{score:.4f}" for score in scores), f"{peak_mib / 1024:.1f}"]
+
+
+def _regression() -> str:
+    rows, notes = [], []
+    for name in REGRESSIONS:
+        found = json.loads((RESULTS / f"regression_{name}.json").read_text(encoding="utf-8"))
+        notes.append(f"{name}: {found['note']}, {len(found['seeds'])} seeds")
+        summary = found["summary"]
+        for model in summary["low"]:
+            figures = [summary[scenario][model] for scenario in SCENARIOS]
+            if model.startswith("retrained") or "time_over_retrained" not in figures[0]:
+                continue
+            rows.append(
+                [
+                    name,
+                    model,
+                    *(f"{figure['w1_over_floor']:.1f}" for figure in figures),
+                    f"{max(figure['test_retain_over_retrained'] for figure in figures):.2f}",
+                    "" if model == "original" else f"{statistics.mean(f['time_over_retrained'] for f in figures):.2f}",
+                ]
+            )
+    head = ["data", "method", *SCENARIOS, "largest error on retained kinds", "time"]
+    return (
+        "**Regression**: Wasserstein distance between the predictions for forgotten rows and a retrained model's, over "
+        "that of a second retrained model (1 is perfect; below is chance), when a band of the target or a random tenth "
+        "is forgotten; the error on test rows of retained kinds, and the time, over those of retraining "
+        f"(`benchmarks/results/regression_*.json`; {'; '.join(notes)}).\n\n{_table(head, rows)}"
+    )
 
 
 def main(arguments: list[str]) -> None:
