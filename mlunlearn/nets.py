@@ -356,14 +356,16 @@ class TorchRegressor(RegressorMixin, _TorchEstimator):
         return self._partial_fit(X, y, None, epochs)
 
     def _learn_targets(self, y: Any, classes: Any) -> None:
-        self._flat = np.ndim(y) == 1
+        self._flat, self._bare = np.ndim(y) == 1, False
 
     def _start(self, X: np.ndarray, y: np.ndarray, classes: Any) -> np.ndarray:
         X = super()._start(X, y, classes)
+        few, targets = self.cast(X[:2]), self._encode(np.asarray(y)[:2])
         with seeded(root_seed(self.random_state), self.net_.device):
-            output = self.net_.evaluation_step((torch.as_tensor(self.cast(X[:2])), None))
+            self.net_.notify("on_train_begin", X=few, y=targets)  # where callbacks give the module its widths
+            output = self.net_.evaluation_step((torch.as_tensor(few), None))
         self._bare = isinstance(output, torch.Tensor) and output.ndim == 1  # (n_samples,)
-        target = self._encode(np.asarray(y)[:2]).shape
+        target = self._encode(targets).shape
         if isinstance(self.net_.criterion_, _ELEMENTWISE) and getattr(output, "shape", target) != target:
             raise ValueError(
                 f"the module returns shape {tuple(output.shape)} for targets of shape {target}; it should return "
@@ -390,9 +392,7 @@ class TorchRegressor(RegressorMixin, _TorchEstimator):
         """
         check_is_fitted(self, "net_")
         values = self.net_.predict(self.cast(self._check_X(X, reset=False))).astype(np.float64)
-        if self._flat:
-            return values.ravel()
-        return values[:, None] if values.ndim == 1 else values
+        return values.ravel() if self._flat else values[:, None] if values.ndim == 1 else values
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
