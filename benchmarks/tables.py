@@ -31,7 +31,7 @@ SCORES = {
     "auc_unseen": "AUC unseen",
     "gap_forget": "gap on forgotten",
 }
-REGRESSIONS = ("diabetes", "etth1", "sts")
+REGRESSIONS = ("diabetes", "etth1", "sts", "mufac")
 SCENARIOS = ("low", "middle", "high", "random")
 
 
