@@ -1,6 +1,7 @@
 """How random inputs are drawn, and how long worker processes wait for tests."""
 
 import os
+from contextlib import suppress
 
 import joblib
 from hypothesis import settings
@@ -11,4 +12,5 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 # Workers that leave after five idle minutes, as they would on a busy machine, can leave a later call without answer.
-joblib.parallel_config(backend="loky", idle_worker_timeout=3600)
+with suppress(TypeError):  # joblib 1.4 cannot be told
+    joblib.parallel_config(backend="loky", idle_worker_timeout=3600)
