@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
-from sklearn.utils.parallel import Parallel, delayed
 from torch import Tensor, nn
 
 from mlunlearn.exceptions import ForgetRequestError
@@ -49,8 +48,6 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         are learned on the training data.
     random_state : int, RandomState instance or None, default=None
         Seeds the partition and every shard.
-    n_jobs : int or None, default=None
-        Shards trained at once, in processes of joblib.
 
     Attributes
     ----------
@@ -112,14 +109,12 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         partition: Literal["random", "blpa", "bekm"] = "random",
         aggregation: Literal["mean", "vote", "learned"] = "mean",
         random_state: Any = None,
-        n_jobs: int | None = None,
     ):
         self.estimator = estimator
         self.n_shards = n_shards
         self.partition = partition
         self.aggregation = aggregation
         self.random_state = random_state
-        self.n_jobs = n_jobs
 
     @property
     def guarantee(self) -> Guarantee:  # type: ignore[override]
@@ -223,11 +218,10 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _trained_shards(self, graph: Graph, shards: Iterable[int]) -> dict[int, nn.Module]:
         parts = {shard: self._part(graph, shard) for shard in shards}
         full = {shard: part for shard, part in parts.items() if self.estimator.n_trained(part)}
-        jobs = [
-            delayed(_train)(set_seed(clone(self.estimator), derive_seeds(self.seed_, _SHARD, shard)[0]), part)
+        return {
+            shard: set_seed(clone(self.estimator), derive_seeds(self.seed_, _SHARD, shard)[0]).fit_graph(part).module_
             for shard, part in full.items()
-        ]
-        return dict(zip(full, Parallel(n_jobs=self.n_jobs)(jobs), strict=True))
+        }
 
     # ----------------------------------------------------------- aggregation
 
@@ -265,7 +259,3 @@ def _induced(graph: Graph, rows: Tensor) -> Graph:
     others = torch.ones(graph.n_nodes, dtype=torch.bool)
     others[rows] = False
     return graph.without_nodes(others.nonzero().flatten())
-
-
-def _train(estimator: GraphEstimator, graph: Graph) -> nn.Module:
-    return estimator.fit_graph(graph).module_
