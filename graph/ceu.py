@@ -9,7 +9,7 @@ import torch
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
 from torch import Tensor
 
-from mlunlearn.graph.base import GraphUnlearnerMixin
+from mlunlearn.graph.certificates import CertifiedIfLinear
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.influence import Influence, conjugate_gradient
 from mlunlearn.graph.linear_problem import LinearProblem, change_bound, linear_start, problem_of, with_weights
@@ -17,13 +17,12 @@ from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.sampling import generator
 from mlunlearn.receipts import Work
 from mlunlearn.seeds import derive_seeds
-from mlunlearn.state import Guarantee
 
 _TILT = 0xCE0  # names the draw among those of a fit's root seed
 _DAMPING = 1e-2  # the paper's penalty, by which it damps where the Hessian is not positive
 
 
-class CEU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
+class CEU(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
     """Certified edge unlearning: the tilted objective hides how far a Newton step ends from the new minimum.
 
     Parameters
@@ -133,18 +132,12 @@ class CEU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.tol = tol
         self.random_state = random_state
 
-    @property
-    def guarantee(self) -> Guarantee:  # type: ignore[override]
-        """Certified for linear networks, approximate for others."""
-        return "certified" if getattr(self, "certified_", True) else "approximate"
-
     # ------------------------------------------------------- the two hooks
 
     def _fit(self) -> None:
         if self.max_steps < 1:
             raise ValueError(f"max_steps must be at least 1, got {self.max_steps!r}.")
-        if not (self.epsilon > 0 and 0 < self.delta < 1 and self.sigma > 0):
-            raise ValueError("epsilon and sigma must be positive, and delta between 0 and 1.")
+        self._check_certificate()
         start = linear_start(self.estimator, self._data, self.seed_, type(self).__name__)
         self.certified_ = start is not None
         if start is None:

@@ -9,13 +9,12 @@ import torch
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from torch import Tensor, nn
 
-from mlunlearn.graph.base import GraphUnlearnerMixin
+from mlunlearn.graph.certificates import CertifiedIfLinear
 from mlunlearn.graph.linear_problem import change_bound, linear_start, problem_of, with_weights
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.sampling import generator
 from mlunlearn.graph.training import train
 from mlunlearn.receipts import Work
-from mlunlearn.state import Guarantee
 
 _NOISE, _NEGATIVES = range(2)  # names the draws among those of a fit's root seed
 
@@ -50,7 +49,7 @@ def hidden_distance(sigma: float, epsilon: float, delta: float) -> float:
     return sigma * math.sqrt(2) * (math.sqrt(tail + epsilon) - math.sqrt(tail))
 
 
-class DescentToDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
+class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
     """Perturbed gradient descent: go on training without what is forgotten, and publish the weights with noise.
 
     Parameters
@@ -151,16 +150,10 @@ class DescentToDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.lr = lr
         self.random_state = random_state
 
-    @property
-    def guarantee(self) -> Guarantee:  # type: ignore[override]
-        """Certified for linear networks, approximate for others."""
-        return "certified" if getattr(self, "certified_", True) else "approximate"
-
     # ------------------------------------------------------- the two hooks
 
     def _fit(self) -> None:
-        if not (self.epsilon > 0 and 0 < self.delta < 1 and self.sigma > 0):
-            raise ValueError("epsilon and sigma must be positive, and delta between 0 and 1.")
+        self._check_certificate()
         start = linear_start(self.estimator, self._data, self.seed_, type(self).__name__)
         self.certified_ = start is not None
         if start is None:
