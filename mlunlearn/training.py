@@ -20,6 +20,8 @@ from mlunlearn.data import Block
 from mlunlearn.seeds import derive_seeds, set_seed
 
 Task = Literal["classifier", "regressor"]
+FEWEST_ROWS = 32
+"""Rows of the smallest partial pass over a torch net: fewer give a poor gradient, and no batch statistics."""
 
 
 def as_estimator(estimator: Any, task: Task | None = None) -> BaseEstimator:
@@ -39,7 +41,7 @@ def as_estimator(estimator: Any, task: Task | None = None) -> BaseEstimator:
     """
     if "torch" not in sys.modules:
         return estimator
-    from mlunlearn.nets import wrap_torch
+    from mlunlearn.wrapping import wrap_torch
 
     return wrap_torch(estimator, task)
 
@@ -180,9 +182,37 @@ def split_passes(n: int, epochs: float, seed: int) -> Iterator[slice]:
     yield from [slice(0, n)] * whole
 
 
-def n_samples_of(n: int, epochs: float) -> int:
-    """Count the samples that `split_passes` processes."""
-    return max(round(epochs * n), 1) if n else 0
+def n_samples_of(n: int, epochs: float, fewest: int = 1) -> int:
+    """Count the samples that a budget comes to.
+
+    Parameters
+    ----------
+    n : int
+        Rows.
+    epochs : float
+        Budget; at least one row is processed.
+    fewest : int, default=1
+        Rows of the smallest partial pass, or all of them where there are fewer. A smaller one is left out or brought
+        up to that, whichever is nearer; it is never left out where it is all there is.
+
+    Returns
+    -------
+    int
+        Samples, counted once per pass.
+
+    Examples
+    --------
+    >>> from mlunlearn.training import n_samples_of
+    >>> [n_samples_of(100, epochs, fewest=32) for epochs in (0.01, 1.01, 1.2, 1.6)]
+    [32, 100, 132, 160]
+    """
+    if not n:
+        return 0
+    samples, fewest = max(round(epochs * n), 1), min(fewest, n)
+    whole, rest = divmod(samples, n)
+    if not 0 < rest < fewest:
+        return samples
+    return whole * n + (fewest if 2 * rest >= fewest or not whole else 0)
 
 
 def pass_seeds(*key: int, epochs: float) -> list[int]:

@@ -18,6 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from mlunlearn.data import Block
 from mlunlearn.seeds import derive_seeds, seed_parameters, set_seed
 from mlunlearn.training import (
+    FEWEST_ROWS,
     accepts,
     fit_block,
     fresh_copy,
@@ -117,7 +118,7 @@ class Iterative:
         model = clone(self.estimator) if previous is None else copy.deepcopy(previous)
         if self.counts_epochs:
             set_seed(model, derive_seeds(*key)[0])
-            return _partial_fit(model, block, classes, epochs=self.slice_epochs)
+            return _partial_fit(model, block, classes, epochs=self.samples(0, len(block)) / len(block))
         draw, *seeds = pass_seeds(*key, epochs=self.slice_epochs)
         for seed, part in zip(seeds, split_passes(len(block), self.slice_epochs, draw), strict=False):
             _partial_fit(set_seed(model, seed, self.seed_names), block.part(part), classes)
@@ -125,7 +126,7 @@ class Iterative:
 
     def samples(self, n_seen: int, n_new: int) -> int:
         """The budget of one slice."""
-        return n_samples_of(n_seen + n_new, self.slice_epochs)
+        return n_samples_of(n_seen + n_new, self.slice_epochs, FEWEST_ROWS if self.counts_epochs else 1)
 
 
 @dataclass(frozen=True)
