@@ -24,6 +24,7 @@ KNOWN = {"builtins", "mlunlearn", "numpy", "pandas", "scipy", "sklearn", "skorch
 """Libraries whose estimators draw from what is seeded alone, and leave their input as it is where ``copy`` is true."""
 FEWEST, MOST, SHARE = 32, 256, 50  # rows of a trial: a fiftieth of what there is, within bounds
 
+_STEP = re.compile(r"(\[\d+\])\[1\]")
 _TRIAL: ContextVar[bool] = ContextVar("trial", default=False)
 
 
@@ -192,7 +193,9 @@ def _differing(first: Any, second: Any, X: Any) -> tuple[str, ...]:
         answers = [flatten_state(_answers(model, X)) for model in (first, second)]
         return (_told("", first, states[0]),) if state_differences(*answers) else ()
     owners = {max((place for place in estimators if _leads_to(place, path)), key=len) for path in paths}
-    inner = [place for place in estimators if place in owners and not any(_leads_to(place, o) for o in owners - {place})]
+    inner = [
+        place for place in estimators if place in owners and not any(_leads_to(place, o) for o in owners - {place})
+    ]
     unknown = [place for place in inner if not from_known_libraries(estimators[place])]
     return tuple(_told(place, estimators[place], states[0]) for place in unknown or inner)
 
@@ -221,4 +224,4 @@ def _told(place: str, estimator: Any, state: dict[str, Any]) -> str:
         return f"['{name}']" if isinstance(name, str) else found[0]
 
     kind = type(estimator).__name__
-    return f"{re.sub(r'(\[\d+\])\[1\]', named, place)} ({kind})" if place else kind
+    return f"{_STEP.sub(named, place)} ({kind})" if place else kind

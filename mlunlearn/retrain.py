@@ -5,22 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
+from mlunlearn.generators import seeded_generators
+from mlunlearn.labels import fit_labels, one_column
 from mlunlearn.receipts import Work
+from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, warn_irreproducible
+from mlunlearn.seeds import GENERATORS, derive_seeds
 from mlunlearn.training import (
     as_estimator,
+    check_estimator,
     check_takes_weight,
-    fit_block,
     fresh_copy,
     inherit_tags,
     one_thread,
-    refuse_frozen,
+    template_of,
 )
 
 
@@ -55,6 +59,10 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Which of them are forgotten.
     receipts_ : list of Receipt
         What each request did.
+    reproducible_ : bool
+        Whether training the estimator twice gives the same bits, on which exactness to the bit rests.
+    irreproducible_parts_ : tuple of str
+        Where it does not: places in the fitted estimator and their classes.
 
     See Also
     --------
@@ -62,7 +70,10 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    Guarantee: exact to the bit; after `unlearn` the state is that of ``fit(X, y, exclude=forgotten)``.
+    Guarantee: exact to the bit; after `unlearn` the state is that of ``fit(X, y, exclude=forgotten)``. Seeds reach
+    every ``random_state``, splitter, torch net and global generator inside. An estimator with parts of other libraries
+    is first trained twice on few rows: if it gives two results, `fit` warns, and the state is only free of the
+    forgotten rows.
     Cost: one fit on the retained rows per request.
 
     Examples
@@ -84,23 +95,33 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
 
     def _fit(self) -> None:
-        refuse_frozen(as_estimator(self.estimator), type(self).__name__)
-        self._template = clone(as_estimator(self.estimator))  # later changes to the one passed in do not count
+        self._template = template_of(self.estimator, type(self).__name__)
         check_takes_weight(self._template, self._data.weight)
         block = self._data.block(self._retained())
         self._checksums[0] = block.checksum
+        self._try_out(block)
         self.estimator_ = self._trained(block)
+
+    def _try_out(self, block: Block) -> None:
+        known = from_known_libraries(self._template)
+        self.irreproducible_parts_ = () if known else irreproducible_parts(self._trained, block)
+        self.reproducible_ = not self.irreproducible_parts_
+        warn_irreproducible(self.irreproducible_parts_, type(self).__name__)
+
+    def _earned_exactness(self) -> str | None:
+        return "bits" if self.reproducible_ else "influence"
 
     def _unlearn(self, rows: np.ndarray) -> Work:
         retained = self._retained()
         block = self._read(0).take(~np.isin(retained, rows, assume_unique=True))
+        checksum = block.checksum  # before an estimator of somebody else's can write into it
         self.estimator_ = self._trained(block)
-        self._checksums = {0: block.checksum}
+        self._checksums = {0: checksum}
         return Work(samples=len(block), full=len(block))
 
     def _trained(self, block: Block) -> BaseEstimator:
-        with one_thread():
-            return fit_block(fresh_copy(self._template, self.seed_), block)
+        with one_thread(), seeded_generators(derive_seeds(self.seed_, GENERATORS)[0]):
+            return fit_labels(fresh_copy(self._template, self.seed_), block)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict with the model fitted on the retained rows.
@@ -116,7 +137,8 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             Labels or values.
         """
         check_is_fitted(self)
-        return self.estimator_.predict(self._check_input(X, reset=False))
+        predicted = self.estimator_.predict(self._check_input(X, reset=False))
+        return one_column(predicted) if is_classifier(self) else predicted
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -175,6 +197,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        check_estimator(as_estimator(self.estimator), type(self).__name__)
         inner = get_tags(as_estimator(self.estimator))
         tags.estimator_type = inner.estimator_type
         tags.classifier_tags, tags.regressor_tags = inner.classifier_tags, inner.regressor_tags

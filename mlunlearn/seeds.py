@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 LARGEST_SEED = 2**31 - 1
+GENERATORS = 0x6E6E  # names the seed of the global generators among those of a training
 _SPLITTERS = 0x5B117  # names the seeds of splitters among those derived from an estimator's seed
 
 
@@ -32,7 +33,7 @@ def root_seed(random_state: Any) -> int:
     """
     if isinstance(random_state, Integral):
         if random_state < 0:
-            raise ValueError(f"random_state must be None, a RandomState or an integer of at least 0, got {random_state}.")
+            raise ValueError(f"random_state must be None, a RandomState or an integer from 0 on, got {random_state}.")
         return int(random_state)
     return int(check_random_state(random_state).randint(LARGEST_SEED))
 
@@ -107,7 +108,7 @@ def _seed_splitters(estimator: BaseEstimator, seed: int) -> None:
 
 
 def _draws_splits(value: Any) -> bool:
-    """Tell whether a parameter is a splitter that shuffles with a seed of its own; integers are reproducible as they are."""
+    """Tell whether a parameter is a splitter that shuffles without a seed; one that has an integer keeps it."""
     if not callable(getattr(value, "split", None)) or not hasattr(value, "random_state"):
         return False
     return getattr(value, "shuffle", True) and not isinstance(value.random_state, Integral)

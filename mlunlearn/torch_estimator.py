@@ -136,7 +136,7 @@ class TorchEstimator(BaseEstimator):
     # ------------------------------------------------------------------ training
 
     def _train(self, X: np.ndarray, y: np.ndarray, epochs: float) -> None:
-        """Train with a fresh optimiser, scheduler and callbacks; a callback may end it, a user's interrupt leaves it."""
+        """Train with a fresh optimiser, scheduler and callbacks, one of which may end it."""
         seed, net = root_seed(self.random_state), self.net_
         with seeded(seed, net.device), files_in_passing(net):
             net.initialize_optimizer()

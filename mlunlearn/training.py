@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from inspect import signature
 from typing import Any, Literal
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
@@ -17,6 +18,7 @@ from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
 from mlunlearn.data import Block
+from mlunlearn.disk import keep_off_disk
 from mlunlearn.seeds import derive_seeds, set_seed
 
 Task = Literal["classifier", "regressor"]
@@ -46,6 +48,37 @@ def as_estimator(estimator: Any, task: Task | None = None) -> BaseEstimator:
     return wrap_torch(estimator, task)
 
 
+def check_estimator(estimator: Any, method: str, task: Task | None = None) -> None:
+    """Refuse what is no estimator, or one for another task.
+
+    Parameters
+    ----------
+    estimator : object
+        What the user passed, torch models wrapped.
+    method : str
+        Name of the method, for the error.
+    task : {'classifier', 'regressor'} or None, default=None
+        What it has to be for; None takes both.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be fitted or is a class.
+    ValueError
+        If it is for the other task.
+    """
+    if isinstance(estimator, type):
+        raise TypeError(f"{method} takes an estimator, got the class {estimator.__name__}; pass an instance of it.")
+    if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
+        raise TypeError(f"{method} takes a scikit-learn estimator, a torch module or a skorch net, got {estimator!r}.")
+    kind = "regressor" if is_regressor(estimator) else "classifier" if is_classifier(estimator) else task
+    if task is not None and kind != task:
+        raise ValueError(
+            f"{method} needs a {task}, and {type(estimator).__name__} is a {kind}; use "
+            f"{'SISARegressor' if kind == 'regressor' else 'SISAClassifier'} for it."
+        )
+
+
 def refuse_frozen(estimator: BaseEstimator, method: str) -> None:
     """Refuse estimators that were trained elsewhere.
 
@@ -71,9 +104,10 @@ def refuse_frozen(estimator: BaseEstimator, method: str) -> None:
 
 def inherit_tags(tags: Tags, estimator: BaseEstimator) -> Tags:
     """Take over from the inner estimator what kind of input it accepts."""
+    check_estimator(estimator, "an unlearner")
     inner = get_tags(estimator)
-    tags.input_tags = inner.input_tags
-    tags.target_tags.multi_output = inner.target_tags.multi_output
+    tags.input_tags = replace(inner.input_tags, allow_nan=_allows_nan(estimator))
+    tags.target_tags.multi_output = inner.target_tags.multi_output and inner.estimator_type != "classifier"
     tags.target_tags.positive_only = inner.target_tags.positive_only
     tags.non_deterministic = inner.non_deterministic
     if tags.classifier_tags and inner.classifier_tags:
@@ -82,6 +116,13 @@ def inherit_tags(tags: Tags, estimator: BaseEstimator) -> Tags:
     if tags.regressor_tags and inner.regressor_tags:
         tags.regressor_tags.poor_score = inner.regressor_tags.poor_score
     return tags
+
+
+def _allows_nan(estimator: BaseEstimator) -> bool:
+    """Tell whether a part of the estimator takes NaN; scikit-learn's compositions say so of themselves at most."""
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    parts = [part for part in parts if isinstance(part, BaseEstimator)]
+    return any(get_tags(part).input_tags.allow_nan for part in parts)
 
 
 @lru_cache(maxsize=2)
@@ -139,6 +180,40 @@ def check_takes_weight(estimator: BaseEstimator, weight: Any, method: str = "fit
 def accepts(call: Any, name: str) -> bool:
     """Tell whether a method has a parameter of this name."""
     return name in signature(call).parameters
+
+
+def template_of(estimator: Any, method: str, task: Task | None = None) -> BaseEstimator:
+    """Copy what the user passed into what copies are made of at every training, after refusing what cannot be exact.
+
+    Parameters
+    ----------
+    estimator : estimator, torch module (class or instance) or skorch net
+        Never changed; what happens to it later does not count.
+    method : str
+        Name of the method, for errors.
+    task : {'classifier', 'regressor'} or None, default=None
+        What it has to be for; None takes both.
+
+    Returns
+    -------
+    estimator
+        Not fitted. Works on copies of its input, and writes nothing to disk.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no estimator, one for another task, trained elsewhere, or keeps what it learns on disk.
+    """
+    estimator = as_estimator(estimator, task)
+    check_estimator(estimator, method, task)
+    refuse_frozen(estimator, method)
+    template = keep_off_disk(clone(estimator), method)
+    in_place = [name for name, value in template.get_params(deep=True).items() if value is False and _is_copy(name)]
+    return template.set_params(**dict.fromkeys(in_place, True))
+
+
+def _is_copy(name: str) -> bool:
+    return name.rpartition("__")[2].lower() in ("copy", "copy_x")
 
 
 def fit_block(model: BaseEstimator, block: Block) -> BaseEstimator:

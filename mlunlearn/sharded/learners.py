@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from mlunlearn.data import Block
+from mlunlearn.labels import fit_labels
 from mlunlearn.seeds import derive_seeds, seed_parameters, set_seed
 from mlunlearn.training import (
     FEWEST_ROWS,
@@ -84,7 +85,7 @@ class OneShot:
         self, previous: BaseEstimator | None, block: Block, n_seen: int, key: tuple[int, ...], classes: Any
     ) -> BaseEstimator:
         """Fit a fresh copy."""
-        return fit_block(fresh_copy(self.estimator, derive_seeds(*key)[0]), block)
+        return fit_labels(fresh_copy(self.estimator, derive_seeds(*key)[0]), block)
 
     def samples(self, n_seen: int, n_new: int) -> int:
         """All rows, once."""
