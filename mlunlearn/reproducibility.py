@@ -6,6 +6,7 @@ draw from nothing else is known to repeat itself; anything else is trained twice
 
 from __future__ import annotations
 
+import copy
 import re
 import types
 import warnings
@@ -20,7 +21,7 @@ from sklearn.base import BaseEstimator
 from mlunlearn.data import Block
 from mlunlearn.exceptions import UnlearningWarning
 
-KNOWN = {"builtins", "mlunlearn", "numpy", "pandas", "scipy", "sklearn", "skorch", "torch"}
+KNOWN = {"builtins", "collections", "mlunlearn", "numpy", "pandas", "scipy", "sklearn", "skorch", "torch"}
 """Libraries whose estimators draw from what is seeded alone, and leave their input as it is where ``copy`` is true."""
 FEWEST, MOST, SHARE = 32, 256, 50  # rows of a trial: a fiftieth of what there is, within bounds
 
@@ -72,6 +73,24 @@ def from_known_libraries(estimator: Any) -> bool:
     return True
 
 
+def rows_for(estimator: Any, X: Any) -> Any:
+    """Return rows to show to an estimator: a copy for one of another library, which may write into them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Not fitted.
+    X : ndarray, sparse matrix or data frame
+        The rows.
+
+    Returns
+    -------
+    same type as X
+        `X` itself for estimators of known libraries.
+    """
+    return X if from_known_libraries(estimator) else copy.copy(X)
+
+
 def _is_known(part: Any) -> bool:
     if isinstance(part, types.GeneratorType):
         return False
@@ -118,9 +137,9 @@ def irreproducible_parts(train: Callable[[Block], Any], block: Block) -> tuple[s
     order = _classes_in_turn(block.y)
     with _trial():
         while True:
-            few = block.take(np.sort(order[:size]))
+            rows = np.sort(order[:size])
             try:
-                return _differing(train(few), train(few), few.X)
+                return _differing(train(block.take(rows)), train(block.take(rows)), block.take(rows).X)
             except Exception:  # whatever it raises on so few rows says nothing of a fit on all of them
                 if size == len(block):
                     return ()  # nor can the fit itself succeed, and it says why
@@ -213,7 +232,7 @@ def _leads_to(place: str, path: str) -> bool:
 
 def _answers(model: Any, X: Any) -> dict[str, Any]:
     methods = ("predict_proba", "decision_function", "predict")
-    return {name: getattr(model, name)(X) for name in methods if hasattr(model, name)}
+    return {name: getattr(model, name)(copy.copy(X)) for name in methods if hasattr(model, name)}
 
 
 def _told(place: str, estimator: Any, state: dict[str, Any]) -> str:

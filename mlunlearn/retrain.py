@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -15,7 +15,7 @@ from mlunlearn.data import Block
 from mlunlearn.generators import seeded_generators
 from mlunlearn.labels import fit_labels, one_column
 from mlunlearn.receipts import Work
-from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, warn_irreproducible
+from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
 from mlunlearn.seeds import GENERATORS, derive_seeds
 from mlunlearn.training import (
     as_estimator,
@@ -96,6 +96,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self) -> None:
         self._template = template_of(self.estimator, type(self).__name__)
+        self._flat = np.ndim(self._data.y) == 1
         check_takes_weight(self._template, self._data.weight)
         block = self._data.block(self._retained())
         self._checksums[0] = block.checksum
@@ -123,6 +124,9 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         with one_thread(), seeded_generators(derive_seeds(self.seed_, GENERATORS)[0]):
             return fit_labels(fresh_copy(self._template, self.seed_), block)
 
+    def _rows(self, X: Any) -> Any:
+        return rows_for(self._template, self._check_input(X, reset=False))
+
     def predict(self, X: Any) -> np.ndarray:
         """Predict with the model fitted on the retained rows.
 
@@ -137,8 +141,8 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             Labels or values.
         """
         check_is_fitted(self)
-        predicted = self.estimator_.predict(self._check_input(X, reset=False))
-        return one_column(predicted) if is_classifier(self) else predicted
+        predicted = self.estimator_.predict(self._rows(X))
+        return one_column(predicted) if self._flat else predicted
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -155,7 +159,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             Probabilities, columns as in ``classes_``.
         """
         check_is_fitted(self)
-        return self.estimator_.predict_proba(self._check_input(X, reset=False))
+        return self.estimator_.predict_proba(self._rows(X))
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
@@ -172,7 +176,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             Decision values.
         """
         check_is_fitted(self)
-        return self.estimator_.decision_function(self._check_input(X, reset=False))
+        return self.estimator_.decision_function(self._rows(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Score as the estimator does: accuracy for classifiers, R2 for regressors.
@@ -193,7 +197,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self.estimator_.score(self._check_input(X, reset=False), y, **weights)
+        return self.estimator_.score(self._rows(X), y, **weights)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
@@ -20,7 +19,7 @@ from mlunlearn.data import Block
 from mlunlearn.generators import seeded_generators
 from mlunlearn.parameters import check_choice, check_count, check_positive, check_share
 from mlunlearn.receipts import Work
-from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, warn_irreproducible
+from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
 from mlunlearn.seeds import GENERATORS, derive_seeds
 from mlunlearn.sharded.aggregation import weighted_mean
 from mlunlearn.sharded.allocation import Allocation, allocate_by_id, allocate_by_risk, allocate_uniform
@@ -155,6 +154,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self._check_parameters()
         template = template_of(self.estimator, type(self).__name__, self._task)
         self._learner = learner_for(template, self.n_slices, self.epochs)
+        self._flat = np.ndim(self._data.y) == 1
         check_takes_weight(self._learner.estimator, self._data.weight, self._learner.call)
         self.n_slices_ = self._learner.n_slices
         self.allocation_ = self._allocate(deletion_probability)
@@ -311,8 +311,8 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         X = self._check_input(X, reset=False)
         sizes = self.allocation_.counts(~self.forgotten_).sum(axis=1)
         weights = sizes if self.weighting == "size" else (sizes > 0).astype(int)
-        shown = copy.deepcopy if not from_known_libraries(self._learner.estimator) else lambda rows: rows
-        return weighted_mean([predict(model, shown(X)) for model in self.estimators_], weights[weights > 0])
+        inner = self._learner.estimator
+        return weighted_mean([predict(model, rows_for(inner, X)) for model in self.estimators_], weights[weights > 0])
 
     def __sklearn_tags__(self) -> Tags:
         return inherit_tags(super().__sklearn_tags__(), as_estimator(self.estimator, self._task))

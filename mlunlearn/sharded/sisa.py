@@ -9,6 +9,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from mlunlearn.labels import one_column
 from mlunlearn.parameters import check_choice
 from mlunlearn.sharded.aggregation import probabilities, votes
 from mlunlearn.sharded.shards import ShardedUnlearner
@@ -305,4 +306,5 @@ class SISARegressor(RegressorMixin, ShardedUnlearner):
             Values.
         """
         check_is_fitted(self)
-        return self._aggregate(lambda model, rows: np.asarray(model.predict(rows), dtype=float), X)
+        values = self._aggregate(lambda model, rows: np.asarray(model.predict(rows), dtype=float), X)
+        return one_column(values) if self._flat else values
