@@ -10,6 +10,7 @@ from functools import lru_cache
 from inspect import signature
 from typing import Any, Literal
 
+from sklearn import get_config
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -220,7 +221,8 @@ def fit_block(model: BaseEstimator, block: Block) -> BaseEstimator:
     """Fit an estimator on a block, its weights included."""
     if block.weight is None:
         return model.fit(block.X, block.y)
-    name = f"{model.steps[-1][0]}__sample_weight" if isinstance(model, Pipeline) else "sample_weight"
+    by_step = isinstance(model, Pipeline) and not get_config()["enable_metadata_routing"]  # else its steps request them
+    name = f"{model.steps[-1][0]}__sample_weight" if by_step else "sample_weight"
     return model.fit(block.X, block.y, **{name: block.weight})
 
 
