@@ -154,8 +154,8 @@ class GraphForgettingMixin(ForgettingState):
 
         Notes
         -----
-        A call that fails or is interrupted leaves the model as it was; one that was interrupted at its very end may have
-        been served, and then its receipt is there. Calls from several threads are served one after the other.
+        A call that fails or is interrupted leaves the model as it was; one that was interrupted at its very end may
+        have been served, and then its receipt is there. Calls from several threads are served one after the other.
         """
         return self._forget(forget_idx, of, classes, request_id=request_id, reason=reason)
 

@@ -203,8 +203,8 @@ class UnlearnerMixin(ForgettingState):
 
         Notes
         -----
-        A call that fails or is interrupted leaves the model as it was; one that was interrupted at its very end may have
-        been served, and then its receipt is there. Calls from several threads are served one after the other.
+        A call that fails or is interrupted leaves the model as it was; one that was interrupted at its very end may
+        have been served, and then its receipt is there. Calls from several threads are served one after the other.
         """
         return self._forget(forget_idx, forget_ids, classes, request_id=request_id, reason=reason)
 

@@ -48,8 +48,8 @@ class ForgettingState:
     - ``_serve(request)`` calls the method's ``_unlearn``, lets go of what was forgotten and returns the `Work`;
     - ``_count_retained(of)`` counts what is left.
 
-    A method implements ``_fit`` and ``_unlearn``. Every hook runs on a copy of the model, and assigns **new** objects to
-    attributes: what it would change in place, the model that is being copied would have as well.
+    A method implements ``_fit`` and ``_unlearn``. Every hook runs on a copy of the model, and assigns **new** objects
+    to attributes: what it would change in place, the model that is being copied would have as well.
 
     Whatever holds training data keeps it in ``_data``, which is never saved, never changed in place, and shared between
     copies of a model in memory.
