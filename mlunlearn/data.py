@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 from mlunlearn._compat import _safe_indexing
+from mlunlearn.labels import drop_unused_labels, labels_of
 
 CHUNK_BYTES, MOST_CHUNKS = 2**19, 256
 
@@ -40,6 +41,8 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     if isinstance(X, np.ndarray):
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         return np.ascontiguousarray(X.take(rows, axis=0))
+    if isinstance(X, pd.DataFrame):
+        return drop_unused_labels(_safe_indexing(X, rows))
     return _safe_indexing(X, rows)
 
 
@@ -151,6 +154,11 @@ class TrainingData:
         if self._on_file is not None and len(self._on_file) < len(self._chunks[0]):
             return take_rows(self._chunks[0], self._on_file)
         return self._chunks[0] if len(self._chunks) == 1 else np.concatenate(self._chunks)
+
+    @property
+    def row_labels(self) -> pd.Index | None:
+        """Labels of the held rows of a data frame; None for other data."""
+        return labels_of(self._chunks[0])
 
     def block(self, positions: np.ndarray) -> Block:
         """Copy the rows at these positions, in this order."""

@@ -79,6 +79,7 @@ class ForgettingState:
             beside._forget_fit()
             beside._remember(*given)
             beside._fit(**options)
+            beside._note_what_was_learned()
             self.__dict__ = vars(beside)
         return self
 
@@ -101,6 +102,9 @@ class ForgettingState:
             beside._take_data(*given)
             self.__dict__ = vars(beside)
         return self
+
+    def _note_what_was_learned(self) -> None:
+        """Do what is left to do when the method has learned."""
 
     # --------------------------------------------------------------- state
 
