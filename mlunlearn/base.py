@@ -14,19 +14,13 @@ from sklearn.utils.validation import validate_data
 from mlunlearn._compat import _check_sample_weight
 from mlunlearn.data import Block, TrainingData, take_rows
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
+from mlunlearn.naming import NamedRows
 from mlunlearn.receipts import Work, read_only
-from mlunlearn.requests import (
-    ForgetRequest,
-    check_sample_ids,
-    resolve_classes,
-    resolve_ids,
-    resolve_positions,
-)
+from mlunlearn.requests import ForgetRequest, resolve_classes
 from mlunlearn.seeds import root_seed
-from mlunlearn.state import ForgettingState
 
 
-class UnlearnerMixin(ForgettingState):
+class UnlearnerMixin(NamedRows):
     """What every unlearner of rows shares: requests, receipts, references to data, and no half-done changes.
 
     A method implements two private hooks and nothing else of the contract:
@@ -63,6 +57,7 @@ class UnlearnerMixin(ForgettingState):
         sample_weight: Any = None,
         *,
         sample_ids: Any = None,
+        id_key: bytes | None = None,
         exclude: Any = None,
     ) -> Self:
         """Learn from the rows of `X`, all but those in `exclude`.
@@ -77,10 +72,13 @@ class UnlearnerMixin(ForgettingState):
             Weights, passed on to the estimator. Zero weight is not removal.
         sample_ids : array-like of shape (n_samples,) or None, default=None
             Integer or string ids of records, persons or sources, stored as keyed hashes. All rows of an id
-            are kept together, and `unlearn` takes them as ``forget_ids``.
-        exclude : array-like of int, boolean mask or slice, default=None
-            Rows to leave out, as if they had been forgotten already. For an exact method this is the model that
-            `unlearn` has to match.
+            are kept together, and `unlearn` takes them as ``forget_ids``. A Series is aligned with a data frame `X`.
+        id_key : bytes of length 16 or more, or None, default=None
+            Secret key of the hashes. It is never saved with the model: `attach_key` gives it back, and once it is
+            destroyed nobody can tell whose the hashes were. Without it the key follows from the seed.
+        exclude : array-like of int, boolean mask, slice or labels, default=None
+            Rows to leave out, in the forms that `unlearn` takes, as if they had been forgotten already. For an exact
+            method this is the model that `unlearn` has to match.
 
         Returns
         -------
@@ -92,13 +90,13 @@ class UnlearnerMixin(ForgettingState):
         ValueError
             If the input is not what the estimator takes; an earlier fit is left as it was.
         """
-        return self._fit_anew(X, y, sample_weight, sample_ids, exclude)
+        return self._fit_anew(X, y, sample_weight, sample_ids, id_key, exclude)
 
-    def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, exclude: Any) -> None:
+    def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, id_key: Any, exclude: Any) -> None:
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=True)
         n_samples = X.shape[0]
         self.seed_ = root_seed(getattr(self, "random_state", None))
-        self._ids = None if sample_ids is None else check_sample_ids(sample_ids, n_samples, self.seed_)
+        self._ids = self._registered(sample_ids, X, id_key)
         self.n_samples_fit_ = n_samples
         self._forgotten = read_only(np.zeros(0, dtype=np.intp))
         self.receipts_ = ()
@@ -112,14 +110,15 @@ class UnlearnerMixin(ForgettingState):
 
     def _note_what_was_learned(self) -> None:
         self._checksums = self._sums_of_groups(self._data)
+        self._forget_ids(self._forgotten)  # of excluded rows; until now they said which rows go together
 
     def _learn_classes(self, labels: np.ndarray) -> None:
         self.classes_ = labels
 
     def _exclude(self, exclude: Any) -> None:
-        if not isinstance(exclude, slice) and np.size(exclude) == 0:
+        if hasattr(exclude, "__len__") and not len(exclude):
             return
-        rows = resolve_positions(exclude, self.n_samples_fit_, name="exclude")
+        rows = self._positions_of(exclude, "exclude")
         if len(rows) == self.n_samples_fit_:
             raise ForgetRequestError("exclude names every row; there is nothing left to learn from.")
         self._let_go(rows)
@@ -174,8 +173,10 @@ class UnlearnerMixin(ForgettingState):
 
         Parameters
         ----------
-        forget_idx : array-like of int, boolean mask of shape (n_samples_fit_,) or slice
-            Positions in the data given to `fit`; they stay valid over any number of requests.
+        forget_idx : array-like or iterable of int, boolean mask of shape (n_samples_fit_,), slice or labels
+            Positions in the data given to `fit`; they stay valid over any number of requests. A pandas Index holds
+            labels of the data frame given to `fit`, and a boolean Series is aligned with it; both know retained rows
+            alone. Integers that may be meant as integer ``sample_ids`` are refused.
         forget_ids : str, int or iterable of them
             Ids given to ``fit(..., sample_ids=...)``; every row of each is forgotten.
         classes : label or iterable of labels
@@ -216,9 +217,9 @@ class UnlearnerMixin(ForgettingState):
             )
         named: tuple[Any, ...] = ()
         if forget_idx is not None:
-            asked = resolve_positions(forget_idx, self.n_samples_fit_)
+            asked = self._positions_of(forget_idx, "forget_idx", self._ids)
         elif forget_ids is not None:
-            asked = resolve_ids(forget_ids, self._ids, self.seed_)
+            asked = self._positions_of_ids(forget_ids)
         else:
             named = resolve_classes(classes, self._known_classes())
             asked = self._rows_of_classes(named)
@@ -260,6 +261,7 @@ class UnlearnerMixin(ForgettingState):
         work = self._unlearn(request)
         self._checksums = checksums
         self._let_go(request.rows)
+        self._forget_ids(request.rows)
         if request.classes and self.guarantee != "approximate":
             self._learn_classes(np.setdiff1d(self.classes_, list(request.classes)))
         return work

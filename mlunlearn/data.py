@@ -18,6 +18,7 @@ from scipy import sparse
 
 from mlunlearn._compat import _safe_indexing
 from mlunlearn.checksums import checksums_of_rows, combined
+from mlunlearn.row_labels import drop_unused_labels, labels_of
 from mlunlearn.twins import Twins
 
 CHUNK_BYTES = 2**21
@@ -44,6 +45,8 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     if isinstance(X, np.ndarray):
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         return np.ascontiguousarray(X.take(rows, axis=0))
+    if isinstance(X, pd.DataFrame):
+        return drop_unused_labels(_safe_indexing(X, rows))
     return _safe_indexing(X, rows)
 
 
@@ -235,6 +238,12 @@ class TrainingData:
         return join_rows([getattr(chunk, name) for chunk in self._chunks])
 
     # ------------------------------------------------------------- look-up
+
+    @property
+    def row_labels(self) -> pd.Index | None:
+        """Labels of the held rows of a data frame; None for other data."""
+        first, *others = [labels_of(chunk.X) for chunk in self._chunks]
+        return first if first is None else first.append(others)
 
     def block(self, positions: np.ndarray) -> Block:
         """Copy the rows at these positions, in this order."""

@@ -116,10 +116,12 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
 
     def _forget_last(self, rows: np.ndarray) -> Any:
         last = _working_copy(self.steps[-1][1])
+        asked = np.zeros(self.n_samples_fit_, dtype=bool)  # a mask, which nobody takes for ids
+        asked[rows] = True
         if not is_classifier(self):
-            return last.unlearn(rows)
+            return last.unlearn(asked)
         gone = self._data.labels_lost(rows)
-        return last.unlearn(classes=gone) if len(gone) else last.unlearn(rows)
+        return last.unlearn(classes=gone) if len(gone) else last.unlearn(asked)
 
     def _forget_in(self, steps: list[tuple[str, Any]], rows: np.ndarray) -> bool:
         """Ask transformers to forget; tell whether any retained row is transformed differently now."""
@@ -190,6 +192,12 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
                 step = _working_copy(step).attach_data(before, block.y, block.weight)
             steps.append((name, step))
         self.steps = steps
+
+    def _take_key(self, id_key: bytes) -> None:
+        super()._take_key(id_key)
+        name, last = self.steps[-1]
+        if isinstance(last, UnlearnerMixin):
+            self.steps = [*self.steps[:-1], (name, copy.copy(last).attach_key(id_key))]
 
     def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
         """Leave validation to the steps."""

@@ -110,6 +110,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         sample_weight: Any = None,
         *,
         sample_ids: Any = None,
+        id_key: bytes | None = None,
         exclude: Any = None,
         deletion_probability: Any = None,
     ) -> Self:
@@ -125,9 +126,14 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             Weights, passed on to the estimator. Zero weight is not removal.
         sample_ids : array-like of shape (n_samples,) or None, default=None
             Integer or string ids of records, persons or sources, stored as keyed hashes. The id alone then decides
-            the shard and slice, so all rows of an id are together; `unlearn` takes ids as ``forget_ids``.
-        exclude : array-like of int, boolean mask or slice, default=None
-            Rows to leave out, as if they had been forgotten already: the model that `unlearn` has to match.
+            the shard and slice, so all rows of an id are together; `unlearn` takes ids as ``forget_ids``. A Series is
+            aligned with a data frame `X`.
+        id_key : bytes of length 16 or more, or None, default=None
+            Secret key of the hashes. It is never saved with the model: `attach_key` gives it back, and once it is
+            destroyed nobody can tell whose the hashes were. Without it the key follows from the seed.
+        exclude : array-like of int, boolean mask, slice or labels, default=None
+            Rows to leave out, in the forms that `unlearn` takes, as if they had been forgotten already: the model that
+            `unlearn` has to match.
         deletion_probability : array-like of shape (n_samples,) or None, default=None
             Known probability that each row is asked to be forgotten. Shards are then filled so that each expects
             fewer than ``max_requests`` requests, and their number follows from that.
@@ -142,7 +148,8 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         ValueError
             If the input is not what the estimator takes; an earlier fit is left as it was.
         """
-        return self._fit_anew(X, y, sample_weight, sample_ids, exclude, deletion_probability=deletion_probability)
+        given = (X, y, sample_weight, sample_ids, id_key, exclude)
+        return self._fit_anew(*given, deletion_probability=deletion_probability)
 
     # ------------------------------------------------------- the two hooks
 
@@ -221,7 +228,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             bound = self.max_requests or probability.sum() / self.n_shards
             return allocate_by_risk(probability, units, min(bound, 1.0), n_slices, self.seed_)
         if self._ids is not None:
-            return allocate_by_id(self._ids, self.n_shards, n_slices)
+            return allocate_by_id(self._ids.hashes, self.n_shards, n_slices)
         if n_samples < self.n_shards:
             raise ValueError(f"n_samples={n_samples} rows cannot fill n_shards={self.n_shards}; use fewer shards.")
         return allocate_uniform(n_samples, self.n_shards, n_slices, self.seed_)
@@ -234,7 +241,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             )
         if self._ids is None:
             return probability, np.arange(self.n_samples_fit_)
-        names, units = np.unique(self._ids, return_inverse=True)
+        names, units = np.unique(self._ids.hashes, return_inverse=True)
         highest = np.zeros(len(names))
         np.maximum.at(highest, units, probability)
         return highest, units
