@@ -12,7 +12,7 @@ from unittest import SkipTest
 from sklearn import config_context
 from sklearn.exceptions import EstimatorCheckFailedWarning
 
-from mlunlearn.checks import contract, exactness, failures, hygiene, influence, law, sharded
+from mlunlearn.checks import contract, copies, exactness, failures, hygiene, influence, law, rounding, settings, sharded
 from mlunlearn.checks.harness import Check
 
 UNSTABLE = re.compile(r"\s|\{[^{}]*\}|at 0x[0-9a-f]+")  # differs between processes, which spread tests by name
@@ -36,6 +36,8 @@ CONTRACT: tuple[Check, ...] = (
     hygiene.check_clone_and_refit,
     hygiene.check_seeds,
     hygiene.check_n_jobs_changes_no_bit,
+    settings.check_nonsense_is_refused_before_training,
+    copies.check_no_copy_is_left,
 )
 NO_TRACE: tuple[Check, ...] = (influence.check_no_mark_is_left,)
 NO_INFLUENCE: tuple[Check, ...] = (*NO_TRACE, influence.check_forgotten_rows_have_no_influence)
@@ -52,8 +54,17 @@ SAME_BITS: tuple[Check, ...] = (
     sharded.check_receipts_count_the_work,
     sharded.check_cost_follows_the_formula,
 )
+SAME_UP_TO_ROUNDING: tuple[Check, ...] = (
+    rounding.check_unlearn_equals_fit_without_up_to_rounding,
+    rounding.check_rounding_does_not_add_up,
+    rounding.check_forgotten_rows_leave_rounding_alone,
+    exactness.check_every_row_is_learned_until_it_is_forgotten,
+    exactness.check_process_restart,
+    failures.check_edited_data_is_noticed,
+)
 CHECKS: dict[str | None, tuple[Check, ...]] = {
     "bits": (*CONTRACT, *SAME_BITS, *NO_INFLUENCE),
+    "rounding": (*CONTRACT, *SAME_UP_TO_ROUNDING),
     "law": (*CONTRACT, law.check_law_equals_fit_without, *NO_TRACE),
     "influence": (*CONTRACT, *NO_INFLUENCE),
     None: (*CONTRACT, law.check_unlearning_moves_towards_retraining),

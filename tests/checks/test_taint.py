@@ -1,5 +1,11 @@
 """Marks are found wherever they hide, and nowhere else."""
 
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -23,6 +29,57 @@ def data(mark=None):
 
 def closure_over(value):
     return lambda: value
+
+
+def archive(row, save=np.savez_compressed, **layout):
+    file = io.BytesIO()
+    save(file, np.array(np.stack([np.zeros(len(row)), row]), **layout))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda row: zlib.compress(row.tobytes()),
+        lambda row: zlib.compress(row.tobytes(), level=1),
+        lambda row: gzip.compress(row.astype(np.float32).tobytes()),
+        lambda row: bz2.compress(row.tobytes()),
+        lambda row: lzma.compress(row.tobytes()),
+        lambda row: np.frombuffer(zlib.compress(row.tobytes()), np.uint8),
+        lambda row: bytearray(zlib.compress(gzip.compress(row.tobytes()))),
+        archive,
+        lambda row: archive(row, order="F"),
+        lambda row: archive(row, save=np.save, order="F"),
+        lambda row: row.astype(np.float16),
+        lambda row: archive(row.astype(np.float16)),
+        lambda row: (row.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16),
+    ],
+    ids=[
+        "zlib", "fast zlib", "gzip", "bzip2", "xz", "buffer", "twice", "npz", "npz by column", "npy by column",
+        "half precision", "half precision in npz", "bfloat16",
+    ],
+)  # fmt: skip
+def test_short_copies_are_found(hide):
+    rows = np.random.default_rng(1).normal(size=(3, 6))
+    path = "['hidden'][bytes]" if isinstance(hide(rows[1]), bytearray) else "['hidden']"
+    assert list(find_marks({"clean": hide(rows[0]), "hidden": hide(rows[1])}, rows[1:])) == [path]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_tensors_in_half_precision_are_found(kind):
+    torch = pytest.importorskip("torch")
+    rows = np.random.default_rng(1).normal(size=(3, 6))
+    held = torch.tensor(rows, dtype=getattr(torch, kind))
+    assert len(find_marks({"held": held[1]}, rows[2:])) == (kind == "float16")  # the storage of a view is searched
+    assert list(find_marks({"held": held[:1].clone()}, rows[1:])) == []
+    assert list(find_marks({"held": held[1:].clone()}, rows[1:])) == ["['held']"]
+
+
+def test_what_only_looks_compressed_holds_nothing():
+    rows = np.random.default_rng(1).normal(size=(1, 6))
+    for first in (b"\x78\x9c", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\x00", b"PK\x03\x04", b"\x93NUMPY"):
+        assert find_marks({"bytes": first + bytes(40)}, rows) == {}
 
 
 @pytest.mark.parametrize("mark", [NAN, HUGE])
