@@ -1,5 +1,6 @@
-"""The README's figures, made from the results files: ``python -m benchmarks.tables`` prints them, ``--write`` puts
-them into the README between its marks.
+"""The tables of ``docs/results.md``, and the one of the README, made from the results files.
+
+``python -m benchmarks.tables`` prints the page, ``--write`` writes it and puts the README's table between its marks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 
 from benchmarks.common import RESULTS
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "results.md"
 MARKS = re.compile(r"(<!-- results: begin[^>]*-->\n).*?(<!-- results: end -->)", re.DOTALL)
 
 GRAPHS = {
@@ -35,23 +37,44 @@ REGRESSIONS = ("diabetes", "etth1", "sts", "mufac")
 SCENARIOS = ("low", "middle", "high", "random")
 
 
-def results() -> str:
-    """All tables, in the order of the README."""
-    found = json.loads((RESULTS / "sharded.json").read_text(encoding="utf-8"))
-    where = found["environment"]
-    versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("scikit-learn", "numpy"))
+def page() -> str:
+    """All tables, as a page."""
     parts = [
-        f"Measured on {where['cores']} cores of {where['processor']} with Python {where['python']}, {versions}; mean "
-        "± standard deviation over seeds; one process. Raw figures: `benchmarks/results/sharded.json`, made by "
-        "`python -m benchmarks.sharded`.",
-        _speed(found["speed"], found["overhead"]),
-        _published(found["published"]),
-        _accuracy(found["accuracy"]),
+        "# Results",
+        "Every figure on this page comes from a results file in `benchmarks/results/`, which names seeds, versions and "
+        "hardware; `python -m benchmarks.tables --write` makes the page from them.",
+        "## Sharded unlearning",
+        _where(_sharded()),
+        _speed(_sharded()["speed"], _sharded()["overhead"]),
+        _published(_sharded()["published"]),
+        _accuracy(_sharded()["accuracy"]),
+        "## Graphs",
         *(_graph(name, title) for name, title in GRAPHS.items()),
         _scale(),
+        "## Regression",
         _regression(),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def headline() -> str:
+    """The README's table: what one request to a sharded model costs."""
+    found = _sharded()
+    return f"{_speed(found['speed'], found['overhead'])}\n\n{_where(found)}\n"
+
+
+def _sharded() -> dict[str, Any]:
+    return json.loads((RESULTS / "sharded.json").read_text(encoding="utf-8"))
+
+
+def _where(found: dict[str, Any]) -> str:
+    where = found["environment"]
+    versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("scikit-learn", "numpy"))
+    return (
+        f"Measured on {where['cores']} cores of {where['processor']} with Python {where['python']}, {versions}; mean "
+        "± standard deviation over seeds; one process. Raw figures: `benchmarks/results/sharded.json`, made by "
+        "`python -m benchmarks.sharded`."
+    )
 
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -202,12 +225,14 @@ def _regression() -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the tables, or write them."""
+    """Print the page, or write it and the README's table."""
     if arguments != ["--write"]:
-        print(results())
+        print(page())
         return
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(), encoding="utf-8")
     text = README.read_text(encoding="utf-8")
-    README.write_text(MARKS.sub(lambda marks: marks[1] + results() + marks[2], text), encoding="utf-8")
+    README.write_text(MARKS.sub(lambda marks: marks[1] + headline() + marks[2], text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -21,10 +20,10 @@ from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import KINDS, Deletion, Of, delete, resolve_edges
-from mlunlearn.receipts import Work
+from mlunlearn.receipts import Work, read_only
 from mlunlearn.requests import ForgetRequest, resolve_classes, resolve_positions
 from mlunlearn.seeds import derive_seeds, root_seed, set_seed
-from mlunlearn.state import ForgettingState, unchanged_on_failure
+from mlunlearn.state import ForgettingState
 from mlunlearn.torch_seeds import seeded
 
 
@@ -47,7 +46,7 @@ class GraphForgettingMixin(ForgettingState):
         Nodes, edges and features (one for each node) given to `fit`.
     forgotten_ : dict of str to ndarray of bool
         Which of them are forgotten, by position; the edges and features of a forgotten node are.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did.
     """
 
@@ -91,18 +90,15 @@ class GraphForgettingMixin(ForgettingState):
         ValueError
             If the graph is not what the estimator takes; an earlier fit is left as it was.
         """
-        with unchanged_on_failure(self):
-            self._forget_fit()
-            self._remember(read_graph(data), exclude, of)
-            self._fit()
-        return self
+        return self._fit_anew(data, exclude, of)
 
-    def _remember(self, graph: Graph, exclude: Any, of: Of) -> None:
+    def _remember(self, data: Data, exclude: Any, of: Of) -> None:
+        graph = read_graph(data)
         self._accept(graph)
         self.seed_ = root_seed(getattr(self, "random_state", None))
         self.n_fit_ = {"nodes": graph.n_nodes, "edges": graph.n_edges, "features": graph.n_nodes}
-        self.forgotten_ = {kind: np.zeros(n, dtype=bool) for kind, n in self.n_fit_.items()}
-        self.receipts_ = []
+        self.forgotten_ = {kind: read_only(np.zeros(n, dtype=bool)) for kind, n in self.n_fit_.items()}
+        self.receipts_ = ()
         self._data = graph
         if exclude is not None and (isinstance(exclude, slice) or np.size(exclude)):
             deletion = delete(graph, _checked_kind(of), self._resolve_idx(exclude, of, "exclude"))
@@ -112,7 +108,15 @@ class GraphForgettingMixin(ForgettingState):
 
     # ------------------------------------------------------------ unlearn
 
-    def unlearn(self, forget_idx: Any = None, *, of: Of = "nodes", classes: Any = None) -> Self:
+    def unlearn(
+        self,
+        forget_idx: Any = None,
+        *,
+        of: Of = "nodes",
+        classes: Any = None,
+        request_id: str | None = None,
+        reason: str | None = None,
+    ) -> Self:
         """Forget parts of the graph, and record what that did in ``receipts_``.
 
         Exactly one of `forget_idx` and `classes` is given. What was forgotten before is skipped.
@@ -129,6 +133,10 @@ class GraphForgettingMixin(ForgettingState):
         classes : int or iterable of int
             Classes of which all labelled nodes are forgotten; or, of edges, relations of a knowledge graph. The model
             keeps its outputs for them. (For other classes of edges see `edges_between` and `edges_where`.)
+        request_id : str or None, default=None
+            What the receipt calls this request; None makes a new random one.
+        reason : str or None, default=None
+            Why it is forgotten; kept in the receipt.
 
         Returns
         -------
@@ -146,20 +154,13 @@ class GraphForgettingMixin(ForgettingState):
 
         Notes
         -----
-        A call that fails or is interrupted leaves the model as it was.
+        A call that fails or is interrupted leaves the model as it was; one that was interrupted at its very end may
+        have been served, and then its receipt is there. Calls from several threads are served one after the other.
         """
-        check_is_fitted(self, "receipts_")
-        started = perf_counter()
-        self._require_data()
-        request = self._resolve(forget_idx, _checked_kind(of), classes)
-        with unchanged_on_failure(self):
-            work = self._serve(request, of) if len(request.rows) else Work(samples=0, full=0)
-            retained = int((~self.forgotten_[of]).sum())
-            self._file_receipt(request, work, started, n_retained=retained, of=of)
-        return self
+        return self._forget(forget_idx, of, classes, request_id=request_id, reason=reason)
 
-    def _serve(self, request: ForgetRequest, of: Of) -> Work:
-        deletion = delete(self._data, of, request.rows, request.classes)
+    def _serve(self, request: ForgetRequest) -> Work:
+        deletion = delete(self._data, request.of, request.rows, request.classes)
         self._check_something_is_left(deletion)
         self._refuse_edited_data()
         work = self._unlearn(deletion)
@@ -168,9 +169,13 @@ class GraphForgettingMixin(ForgettingState):
         self._checksum = self._data.checksum
         return work
 
+    def _count_retained(self, of: str) -> int:
+        return int((~self.forgotten_[of]).sum())
+
     def _resolve(self, forget_idx: Any, of: Of, classes: Any) -> ForgetRequest:
         if (forget_idx is None) == (classes is None):
             raise ForgetRequestError("unlearn takes exactly one of forget_idx and classes.")
+        of = _checked_kind(of)
         if of == "features" and not self._data.has_features:
             raise ForgetRequestError("the graph has no features to forget.")
         named: tuple[Any, ...] = ()
@@ -180,7 +185,7 @@ class GraphForgettingMixin(ForgettingState):
             named = resolve_classes(classes, self._known_classes(of))
             asked = self._members(of, named)
         before = self.forgotten_[of][asked]
-        return ForgetRequest(rows=asked[~before], already=asked[before], classes=named)
+        return ForgetRequest(rows=asked[~before], already=asked[before], classes=named, of=of)
 
     def _resolve_idx(self, idx: Any, of: Of, name: str) -> np.ndarray:
         if of == "edges":
@@ -234,7 +239,7 @@ class GraphForgettingMixin(ForgettingState):
         after = {kind: mask.copy() for kind, mask in self.forgotten_.items()}
         for kind, positions in gone.items():
             after[kind][positions] = True
-        return after
+        return {kind: read_only(mask) for kind, mask in after.items()}
 
     # --------------------------------------------------------------- data
 
@@ -265,23 +270,23 @@ class GraphForgettingMixin(ForgettingState):
         DataChangedError
             If what is retained is not what the model was fitted on.
         """
-        check_is_fitted(self, "receipts_")
+        return self._attach(data)
+
+    def _take_data(self, data: Data) -> None:
         graph = read_graph(data)
         if (graph.n_nodes, graph.n_edges) != (self.n_fit_["nodes"], self.n_fit_["edges"]):
             raise ValueError(
                 f"attach_data got {graph.n_nodes} nodes and {graph.n_edges} edges, expected the {self.n_fit_['nodes']} "
                 f"and {self.n_fit_['edges']} given to fit."
             )
-        gone = {kind: torch.from_numpy(self.forgotten_[kind]) for kind in KINDS}
+        gone = {kind: torch.from_numpy(self.forgotten_[kind].copy()) for kind in KINDS}
         graph = graph.without_pairs(gone["edges"])
         blank = (gone["features"] & ~gone["nodes"]).nonzero().flatten()
         graph = graph.without_features(blank) if len(blank) else graph
         graph = graph.without_nodes(gone["nodes"].nonzero().flatten()) if gone["nodes"].any() else graph
-        with unchanged_on_failure(self):
-            self._data = graph
-            self._refuse_edited_data()
-            self._answer_for(graph)
-        return self
+        self._data = graph
+        self._refuse_edited_data()
+        self._answer_for(graph)
 
 
 class GraphUnlearnerMixin(AnswersAsEstimator, GraphForgettingMixin):

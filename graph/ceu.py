@@ -60,7 +60,7 @@ class CEU(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
         Nodes, edges and features given to `fit`.
     forgotten_ : dict of str to ndarray of bool
         Which of them are forgotten.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did; ``work.details`` has the ``residual`` (length of the gradient on the graph that is
         left, as measured), its ``bound``, the ``worst_case`` bound of the first step, the ``budget``, the ``steps`` and
         whether it was ``retrained``.

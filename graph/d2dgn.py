@@ -57,7 +57,7 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Nodes, edges and features given to `fit`.
     forgotten_ : dict of str to ndarray of bool
         Which of them are forgotten.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did.
 
     See Also

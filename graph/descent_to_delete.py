@@ -82,7 +82,7 @@ class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
         Nodes, edges and features given to `fit`.
     forgotten_ : dict of str to ndarray of bool
         Which of them are forgotten.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did; ``work.details`` has the ``steps`` and, for certified models, the ``sensitivity`` (bound
         on how far the request moves the minimum), the bound ``distance``, the ``measured`` length of the gradient
         over the penalty (a bound, too), and how much distance the noise ``hides`` in all.

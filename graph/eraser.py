@@ -59,7 +59,7 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Nodes, edges and features given to `fit`.
     forgotten_ : dict of str to ndarray of bool
         Which of them are forgotten.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did; ``work.details["shards"]`` are those that were trained again.
 
     See Also

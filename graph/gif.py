@@ -43,7 +43,7 @@ class GIF(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Nodes, edges and features given to `fit`.
     forgotten_ : dict of str to ndarray of bool
         Which of them are forgotten.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did; ``work.details`` has the solver's ``residual``, as a share of the right-hand side, its
         ``iterations``, and the length of the ``step`` as a share of the weights'.
 

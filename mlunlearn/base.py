@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d, get_tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from mlunlearn._compat import _check_sample_weight
 from mlunlearn.data import Block, TrainingData, take_rows
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
-from mlunlearn.receipts import Receipt, Work
+from mlunlearn.receipts import Work, read_only
 from mlunlearn.requests import (
     ForgetRequest,
     check_sample_ids,
@@ -24,17 +23,18 @@ from mlunlearn.requests import (
     resolve_positions,
 )
 from mlunlearn.seeds import root_seed
-from mlunlearn.state import ForgettingState, unchanged_on_failure
+from mlunlearn.state import ForgettingState
 
 
 class UnlearnerMixin(ForgettingState):
-    """What every unlearner shares: requests, receipts, references to data, and no half-done changes.
+    """What every unlearner of rows shares: requests, receipts, references to data, and no half-done changes.
 
     A method implements two private hooks and nothing else of the contract:
 
     - ``_fit()`` learns from the retained rows, read through ``self._read(group)``;
-    - ``_unlearn(rows)`` forgets `rows` (ascending positions, none forgotten before) by assigning **new** objects
-      to fitted attributes, and returns a `Work`. While it runs, ``forgotten_`` still shows the state before.
+    - ``_unlearn(request)`` forgets ``request.rows`` (ascending positions, none forgotten before) by assigning **new**
+      objects to fitted attributes, and returns a `Work`. ``request.classes`` names the classes that were asked for.
+      While it runs, ``forgotten_`` still shows the state before.
 
     A method that retrains parts apart also overrides ``_groups``.
 
@@ -47,8 +47,7 @@ class UnlearnerMixin(ForgettingState):
     """
 
     if TYPE_CHECKING:  # what a method, and scikit-learn's BaseEstimator, bring along
-        _fit: Callable[..., None]
-        _unlearn: Callable[[np.ndarray], Work]
+        _unlearn: Callable[[ForgetRequest], Work]
 
     # ---------------------------------------------------------------- fit
 
@@ -88,16 +87,7 @@ class UnlearnerMixin(ForgettingState):
         ValueError
             If the input is not what the estimator takes; an earlier fit is left as it was.
         """
-        return self._fit_all_or_nothing(X, y, sample_weight, sample_ids, exclude)
-
-    def _fit_all_or_nothing(
-        self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, exclude: Any, **options: Any
-    ) -> Self:
-        with unchanged_on_failure(self):
-            self._forget_fit()
-            self._remember(X, y, sample_weight, sample_ids, exclude)
-            self._fit(**options)
-        return self
+        return self._fit_anew(X, y, sample_weight, sample_ids, exclude)
 
     def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, exclude: Any) -> None:
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=True)
@@ -105,8 +95,8 @@ class UnlearnerMixin(ForgettingState):
         self.seed_ = root_seed(getattr(self, "random_state", None))
         self._ids = None if sample_ids is None else check_sample_ids(sample_ids, n_samples, self.seed_)
         self.n_samples_fit_ = n_samples
-        self.forgotten_ = np.zeros(n_samples, dtype=bool)
-        self.receipts_: list[Receipt] = []
+        self.forgotten_ = read_only(np.zeros(n_samples, dtype=bool))
+        self.receipts_ = ()
         self._data = TrainingData(X, y, sample_weight)
         self._checksums: dict[int, int] = {}
         if exclude is not None:
@@ -124,8 +114,7 @@ class UnlearnerMixin(ForgettingState):
         rows = resolve_positions(exclude, self.n_samples_fit_, name="exclude")
         if len(rows) == self.n_samples_fit_:
             raise ForgetRequestError("exclude names every row; there is nothing left to learn from.")
-        self.forgotten_[rows] = True
-        self._data = self._data.without(rows)
+        self._let_go(rows)
 
     def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
         tags = get_tags(self)
@@ -162,7 +151,15 @@ class UnlearnerMixin(ForgettingState):
 
     # ------------------------------------------------------------ unlearn
 
-    def unlearn(self, forget_idx: Any = None, *, forget_ids: Any = None, classes: Any = None) -> Self:
+    def unlearn(
+        self,
+        forget_idx: Any = None,
+        *,
+        forget_ids: Any = None,
+        classes: Any = None,
+        request_id: str | None = None,
+        reason: str | None = None,
+    ) -> Self:
         """Forget rows, and record what that did in ``receipts_``.
 
         Exactly one of the three ways to name rows is given. Rows that were forgotten before are skipped.
@@ -174,7 +171,11 @@ class UnlearnerMixin(ForgettingState):
         forget_ids : str, int or iterable of them
             Ids given to ``fit(..., sample_ids=...)``; every row of each is forgotten.
         classes : label or iterable of labels
-            Classes of which every row is forgotten; they leave ``classes_``.
+            Classes of which every row is forgotten; with an exact method they leave ``classes_``.
+        request_id : str or None, default=None
+            What the receipt calls this request; None makes a new random one.
+        reason : str or None, default=None
+            Why the rows are forgotten; kept in the receipt.
 
         Returns
         -------
@@ -192,17 +193,10 @@ class UnlearnerMixin(ForgettingState):
 
         Notes
         -----
-        A call that fails or is interrupted leaves the model as it was.
+        A call that fails or is interrupted leaves the model as it was; one that was interrupted at its very end may
+        have been served, and then its receipt is there. Calls from several threads are served one after the other.
         """
-        check_is_fitted(self)
-        started = perf_counter()
-        self._require_data()
-        request = self._resolve(forget_idx, forget_ids, classes)
-        with unchanged_on_failure(self):
-            work = self._unlearn(request.rows) if len(request.rows) else Work(samples=0, full=0)
-            self._data = self._data.without(request.rows)
-            self._record(request, work, started)
-        return self
+        return self._forget(forget_idx, forget_ids, classes, request_id=request_id, reason=reason)
 
     def _resolve(self, forget_idx: Any, forget_ids: Any, classes: Any) -> ForgetRequest:
         given = [name is not None for name in (forget_idx, forget_ids, classes)]
@@ -249,13 +243,21 @@ class UnlearnerMixin(ForgettingState):
                     f"unlearn(classes=[{label!r}]); to keep it, leave one of its rows."
                 )
 
-    def _record(self, request: ForgetRequest, work: Work, started: float) -> None:
-        forgotten = self.forgotten_.copy()
-        forgotten[request.rows] = True
-        self.forgotten_ = forgotten
-        if request.classes:
+    def _serve(self, request: ForgetRequest) -> Work:
+        work = self._unlearn(request)
+        self._let_go(request.rows)
+        if request.classes and self.guarantee != "approximate":
             self._learn_classes(np.setdiff1d(self.classes_, list(request.classes)))
-        self._file_receipt(request, work, started, n_retained=int((~forgotten).sum()))
+        return work
+
+    def _let_go(self, rows: np.ndarray) -> None:
+        forgotten = self.forgotten_.copy()
+        forgotten[rows] = True
+        self.forgotten_ = read_only(forgotten)
+        self._data = self._data.without(rows)
+
+    def _count_retained(self, of: str) -> int:
+        return int((~self.forgotten_).sum())
 
     # --------------------------------------------------------------- data
 
@@ -305,7 +307,9 @@ class UnlearnerMixin(ForgettingState):
         DataChangedError
             If the retained rows are not those the model was fitted on.
         """
-        check_is_fitted(self)
+        return self._attach(X, y, sample_weight)
+
+    def _take_data(self, X: Any, y: Any, sample_weight: Any) -> None:
         retained = self._retained()
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
         if n_rows not in (self.n_samples_fit_, len(retained)):
@@ -316,12 +320,10 @@ class UnlearnerMixin(ForgettingState):
         if n_rows == self.n_samples_fit_ != len(retained):
             X, y, sample_weight = (take_rows(_as_rows(v), retained) for v in (X, y, sample_weight))
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=False)
-        with unchanged_on_failure(self):
-            everything = len(retained) == self.n_samples_fit_
-            self._data = TrainingData(X, y, sample_weight, None if everything else retained)
-            for group in self._checksums:
-                self._read(group)
-        return self
+        everything = len(retained) == self.n_samples_fit_
+        self._data = TrainingData(X, y, sample_weight, None if everything else retained)
+        for group in self._checksums:
+            self._read(group)
 
 
 def _is_text(X: Any) -> bool:

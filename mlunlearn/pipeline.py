@@ -14,7 +14,8 @@ from sklearn.utils import check_consistent_length, get_tags
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import checksum
 from mlunlearn.receipts import Work
-from mlunlearn.state import Exactness, Guarantee, unchanged_on_failure
+from mlunlearn.requests import ForgetRequest
+from mlunlearn.state import Exactness, Guarantee
 
 
 class UnlearningPipeline(UnlearnerMixin, Pipeline):
@@ -45,7 +46,7 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         Rows given to `fit`.
     forgotten_ : ndarray of bool, shape (n_samples_fit_,)
         Which of them are forgotten.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did; ``work`` is that of the last step.
 
     See Also
@@ -106,7 +107,8 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         steps[-1][1].fit(X, y, **options)
         self.steps = steps
 
-    def _unlearn(self, rows: np.ndarray) -> Work:
+    def _unlearn(self, request: ForgetRequest) -> Work:
+        rows = request.rows
         steps = [(name, _working_copy(step) if _can_forget(step) else step) for name, step in self.steps[:-1]]
         changed = self._forget_in(steps, rows)
         last = self._refitted(steps, rows) if changed else self._forget_last(rows)
@@ -180,17 +182,18 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         self
             The pipeline, able to unlearn again.
         """
-        with unchanged_on_failure(self):
-            super().attach_data(X, y, sample_weight)
-            steps: list[tuple[str, Any]] = []
-            for name, step in self.steps:
-                if _can_forget(step):
-                    block = self._data.block(self._retained())
-                    before = _transformed(steps, block.X)
-                    step = _working_copy(step).attach_data(before, block.y, block.weight)
-                steps.append((name, step))
-            self.steps = steps
-        return self
+        return super().attach_data(X, y, sample_weight)
+
+    def _take_data(self, X: Any, y: Any, sample_weight: Any) -> None:
+        super()._take_data(X, y, sample_weight)
+        steps: list[tuple[str, Any]] = []
+        for name, step in self.steps:
+            if _can_forget(step):
+                block = self._data.block(self._retained())
+                before = _transformed(steps, block.X)
+                step = _working_copy(step).attach_data(before, block.y, block.weight)
+            steps.append((name, step))
+        self.steps = steps
 
     def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
         """Leave validation to the steps."""

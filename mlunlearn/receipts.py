@@ -1,11 +1,49 @@
 """Receipts: what a request to forget did, and what it guarantees."""
 
+import json
+import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
+
+TRAINERS = ("mlunlearn", "numpy", "scikit-learn", "torch", "torch-geometric")
+"""Distributions whose release may change what is learned."""
+
+
+def versions() -> dict[str, str]:
+    """Name the releases that a model was trained with.
+
+    Returns
+    -------
+    dict of str to str
+        Python, and those of `TRAINERS` that are installed; torch and torch-geometric only where torch is in use.
+    """
+    return dict(_versions("torch" in sys.modules))
+
+
+@lru_cache(maxsize=2)
+def _versions(torch_loaded: bool) -> tuple[tuple[str, str], ...]:
+    found = [("python", platform.python_version())]
+    for name in TRAINERS:
+        if torch_loaded or not name.startswith("torch"):
+            try:
+                found.append((name, version(name)))
+            except PackageNotFoundError:  # torch-geometric is an extra; mlunlearn may run from a folder
+                continue
+    return tuple(found)
+
+
+def read_only(values: np.ndarray) -> np.ndarray:
+    """Write-protect an array, and return it."""
+    values.flags.writeable = False
+    return values
 
 
 @dataclass(frozen=True)
@@ -66,6 +104,21 @@ class Receipt:
         When, in UTC.
     of : str, default='rows'
         What `rows` counts: rows of a table, or the nodes, edges or features of a graph.
+    exactness : str or None, default=None
+        In which sense an exact request is exact: ``"bits"``, ``"rounding"``, ``"law"`` or ``"influence"``.
+    twins : int or None, default=None
+        Forgotten rows with an identical copy among the retained ones, which nobody can forget; None where that was
+        not counted.
+    request_id : str
+        Name of the request; a random one unless `unlearn` was given another.
+    reason : str or None, default=None
+        Why it was made.
+    versions : mapping of str to str, default={}
+        Releases of Python and of the packages that trained.
+
+    Notes
+    -----
+    A receipt cannot be changed: its arrays are write-protected. It names rows by position, never by id.
 
     Examples
     --------
@@ -88,11 +141,49 @@ class Receipt:
     seed: int | None
     served_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     of: str = "rows"
+    exactness: str | None = None
+    twins: int | None = None
+    request_id: str = field(default_factory=lambda: uuid4().hex)
+    reason: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take copies of the positions that nobody can write to."""
+        for name in ("rows", "already"):
+            object.__setattr__(self, name, read_only(np.array(getattr(self, name))))
 
     @property
     def retrained_share(self) -> float:
         """Share of a full fit on the retained rows that this request reprocessed."""
         return self.work.share
+
+    def to_json(self, **options: Any) -> str:
+        """Write the receipt as JSON, for a record that outlives the model.
+
+        Parameters
+        ----------
+        **options
+            Of `json.dumps`, such as ``indent=2``.
+
+        Returns
+        -------
+        str
+            An object with every field: positions as lists, the time as ISO 8601, `work` as an object of its own.
+
+        Examples
+        --------
+        >>> import json
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from mlunlearn import Retrain
+        >>> model = Retrain(LogisticRegression()).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> model = model.unlearn([0], request_id="2026-17", reason="consent withdrawn")
+        >>> record = json.loads(model.receipts_[-1].to_json())
+        >>> record["request_id"], record["reason"], record["rows"]
+        ('2026-17', 'consent withdrawn', [0])
+        """
+        record = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        work = {"samples": self.work.samples, "full": self.work.full, "details": dict(self.work.details)}
+        return json.dumps({**record, "work": work}, default=_as_plain, **options)
 
     def __str__(self) -> str:
         """One line for people."""
@@ -101,3 +192,16 @@ class Receipt:
             f"{self.method}: forgot {len(self.rows)} {self.of}{repeated} in {self.seconds:.3g} s, "
             f"{self.retrained_share:.2%} of a full fit, {self.n_retained} {self.of} remain ({self.guarantee})"
         )
+
+
+def _as_plain(value: Any) -> Any:
+    """Turn what JSON does not know into what it knows."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return str(value)

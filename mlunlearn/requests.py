@@ -25,11 +25,14 @@ class ForgetRequest:
         Ascending positions that had been forgotten before.
     classes : tuple
         Classes the request named.
+    of : str, default='rows'
+        What is counted: rows of a table, or the nodes, edges or features of a graph.
     """
 
     rows: np.ndarray
     already: np.ndarray
     classes: tuple[Any, ...] = ()
+    of: str = "rows"
 
 
 def hash_ids(ids: Any, seed: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
 from mlunlearn.receipts import Work
+from mlunlearn.requests import ForgetRequest
 from mlunlearn.training import (
     as_estimator,
     check_takes_weight,
@@ -53,7 +54,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Rows given to `fit`.
     forgotten_ : ndarray of bool, shape (n_samples_fit_,)
         Which of them are forgotten.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did.
 
     See Also
@@ -91,9 +92,9 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self._checksums[0] = block.checksum
         self.estimator_ = self._trained(block)
 
-    def _unlearn(self, rows: np.ndarray) -> Work:
+    def _unlearn(self, request: ForgetRequest) -> Work:
         retained = self._retained()
-        block = self._read(0).take(~np.isin(retained, rows, assume_unique=True))
+        block = self._read(0).take(~np.isin(retained, request.rows, assume_unique=True))
         self.estimator_ = self._trained(block)
         self._checksums = {0: block.checksum}
         return Work(samples=len(block), full=len(block))

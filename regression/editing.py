@@ -28,6 +28,7 @@ from mlunlearn.regression.standardized import (
     moments,
     rescale_output,
 )
+from mlunlearn.requests import ForgetRequest
 from mlunlearn.seeds import derive_seeds
 from mlunlearn.torch_seeds import seeded
 from mlunlearn.training import inherit_tags
@@ -170,9 +171,9 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
             _Rebuild(regressor) if knows_its_start else Reset(regressor.net_.module_)
         )
 
-    def _unlearn(self, rows: np.ndarray) -> Work:
+    def _unlearn(self, request: ForgetRequest) -> Work:
         block = self._read(0)
-        keep = ~np.isin(self._retained(), rows, assume_unique=True)
+        keep = ~np.isin(self._retained(), request.rows, assume_unique=True)
         model = copy.deepcopy(self.estimator_)
         kept = block.take(keep)
         model.refit_steps(kept.X, kept.y)

@@ -16,6 +16,7 @@ from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
 from mlunlearn.receipts import Work
 from mlunlearn.regression.features import module_features
+from mlunlearn.requests import ForgetRequest
 from mlunlearn.training import one_thread
 
 _ROWS = 1024  # of a block of sufficient statistics
@@ -107,7 +108,8 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
         first, last = np.searchsorted(retained, [group * _ROWS, (group + 1) * _ROWS])
         return retained[first:last]
 
-    def _unlearn(self, rows: np.ndarray) -> Work:
+    def _unlearn(self, request: ForgetRequest) -> Work:
+        rows = request.rows
         sums, checksums, samples = list(self._sums), dict(self._checksums), 0
         with one_thread():
             for b in np.unique(rows // _ROWS).tolist():

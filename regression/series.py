@@ -39,7 +39,7 @@ class SeriesForgetter(BaseEstimator):
         Mean and scale of each customer, from the hours that are left.
     starts_ : ndarray of int, shape (n_windows, 2)
         Customer and first hour of each window that is left.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did; rows are windows as they were before the request.
 
     Notes
@@ -98,7 +98,7 @@ class SeriesForgetter(BaseEstimator):
         unlearner = clone(self.unlearner).fit(*cutter.cut(_scaled(series, scales), starts))
         self._series, self._cutter, self.unlearner_ = series, cutter, unlearner
         self.scales_, self.starts_ = scales, starts
-        self.receipts_: list[Receipt] = []
+        self.receipts_: tuple[Receipt, ...] = ()
         return self
 
     def unlearn(self, customers: Any = None, *, start: Any = None, end: Any = None) -> Self:
@@ -155,7 +155,7 @@ class SeriesForgetter(BaseEstimator):
             seed=unlearner.seed_,
         )
         self._series, self.scales_, self.starts_, self.unlearner_ = left, scales, kept, unlearner
-        self.receipts_ = [*self.receipts_, receipt]
+        self.receipts_ = (*self.receipts_, receipt)
         return self
 
     def _forgotten(self, series: pd.DataFrame, keep: np.ndarray) -> tuple[Any, Work]:

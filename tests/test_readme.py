@@ -1,9 +1,10 @@
-"""The README's quick start runs as printed, and its place for figures is there to be filled."""
+"""The README's quick start runs as printed, and every figure shown is one of a results file."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,14 +17,20 @@ def test_quick_start_runs():
     assert names["model"].forgotten_.nonzero()[0].tolist() == [3, 17, 256]
 
 
-def test_results_have_one_delimited_place():
-    marks = re.findall(r"^<!-- results: (begin|end)\b.*-->$", README, flags=re.MULTILINE)
-    assert marks == ["begin", "end"]
+@pytest.fixture
+def tables(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import tables
+
+    yield tables
+    for name in [name for name in sys.modules if name.split(".")[0] == "benchmarks"]:
+        del sys.modules[name]
 
 
-def test_results_are_those_of_the_results_files():
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.tables"], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    shown = README.split("<!-- results: begin", 1)[1].split("-->\n", 1)[1].split("<!-- results: end", 1)[0]
-    assert shown.strip() == done.stdout.strip()
+def test_the_page_of_results_is_that_of_the_results_files(tables):
+    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == tables.page()
+
+
+def test_the_table_of_the_readme_is_that_of_the_results_files(tables):
+    (shown,) = re.findall(r"<!-- results: begin[^>]*-->\n(.*?)<!-- results: end -->", README, flags=re.DOTALL)
+    assert shown == tables.headline()

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
 from mlunlearn.receipts import Work
+from mlunlearn.requests import ForgetRequest
 from mlunlearn.sharded.aggregation import weighted_mean
 from mlunlearn.sharded.allocation import Allocation, allocate_by_id, allocate_by_risk, allocate_uniform
 from mlunlearn.sharded.learners import Learner, learner_for
@@ -137,9 +138,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         ValueError
             If the input is not what the estimator takes; an earlier fit is left as it was.
         """
-        return self._fit_all_or_nothing(
-            X, y, sample_weight, sample_ids, exclude, deletion_probability=deletion_probability
-        )
+        return self._fit_anew(X, y, sample_weight, sample_ids, exclude, deletion_probability=deletion_probability)
 
     # ------------------------------------------------------- the two hooks
 
@@ -156,7 +155,8 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.checkpoints_: list[Checkpoints] = [[] for _ in range(self.n_shards_)]
         self._train(self._fresh_jobs(), self.n_shards_)
 
-    def _unlearn(self, rows: np.ndarray) -> Work:
+    def _unlearn(self, request: ForgetRequest) -> Work:
+        rows = request.rows
         shards = self.allocation_.shard[rows]
         hit = np.unique(shards).tolist()
         starts = self._train((self._cut_out(shard, rows[shards == shard]) for shard in hit), len(hit))

@@ -68,7 +68,7 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
         Rows given to `fit`.
     forgotten_ : ndarray of bool, shape (n_samples_fit_,)
         Which of them are forgotten.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did; ``work.details`` names the shards and the slices they restarted from.
     seed_ : int
         Root seed of the fit.
@@ -220,7 +220,7 @@ class SISARegressor(RegressorMixin, ShardedUnlearner):
         Rows given to `fit`.
     forgotten_ : ndarray of bool, shape (n_samples_fit_,)
         Which of them are forgotten.
-    receipts_ : list of Receipt
+    receipts_ : tuple of Receipt
         What each request did.
     seed_ : int
         Root seed of the fit.

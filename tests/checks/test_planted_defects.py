@@ -82,8 +82,8 @@ class ForgetsAgain(Retrain):
         request = super()._resolve(forget_idx, forget_ids, classes)
         return ForgetRequest(np.union1d(request.rows, request.already), request.already[:0], request.classes)
 
-    def _unlearn(self, rows):
-        return super()._unlearn(rows[~self.forgotten_[rows]])
+    def _unlearn(self, request):
+        return super()._unlearn(replace(request, rows=request.rows[~self.forgotten_[request.rows]]))
 
     def _read(self, group):
         return self._data.block(self._group(group))
@@ -91,8 +91,8 @@ class ForgetsAgain(Retrain):
 
 @planted("check_receipts")
 class RecordsNothing(Retrain):
-    def _record(self, request, work, started):
-        super()._record(request, work, started)
+    def _file_receipt(self, request, work, started, **about):
+        super()._file_receipt(request, work, started, **about)
         self.receipts_ = self.receipts_[:-1]
 
 
@@ -149,9 +149,9 @@ class PutsShardsInPlaceOneByOne(SISAClassifier):
 
 @planted("check_failed_unlearn_changes_nothing")
 class HidesFailures(Retrain):
-    def _unlearn(self, rows):
+    def _unlearn(self, request):
         try:
-            return super()._unlearn(rows)
+            return super()._unlearn(request)
         except Exception:
             return Work(0, 0)
 
@@ -204,17 +204,17 @@ class FitsWhatItWasGiven(Retrain):
 
 @planted("check_arguments_are_left_alone")
 class BlanksTheCallersRows(Retrain):
-    def _unlearn(self, rows):
-        work = super()._unlearn(rows)
-        self._data.X[rows] = 0.0
+    def _unlearn(self, request):
+        work = super()._unlearn(request)
+        self._data.X[request.rows] = 0.0
         return work
 
 
 @planted("check_random_states_are_left_alone")
 class DrawsFromNumpy(Retrain):
-    def _unlearn(self, rows):
-        np.random.shuffle(rows.copy())  # noqa: NPY002
-        return super()._unlearn(rows)
+    def _unlearn(self, request):
+        np.random.shuffle(request.rows.copy())  # noqa: NPY002
+        return super()._unlearn(request)
 
 
 @planted("check_clone_and_refit")
@@ -268,9 +268,10 @@ class ForgetsMoments(SISAClassifier):
 
 @planted("check_remainder_rows", inner=GaussianNB, **SLICED)
 class MissesTheRemainder(SISAClassifier):
-    def _unlearn(self, rows):
+    def _unlearn(self, request):
         remainder = [self.allocation_.rows(k)[self._even(k) :] for k in range(self.n_shards_)]
-        super()._unlearn(np.setdiff1d(rows, np.concatenate(remainder))) if len(rows) > 1 else None
+        rows = np.setdiff1d(request.rows, np.concatenate(remainder))
+        super()._unlearn(replace(request, rows=rows)) if len(request.rows) > 1 else None
         return Work(0, 1)
 
     def _even(self, shard):
@@ -280,10 +281,10 @@ class MissesTheRemainder(SISAClassifier):
 
 @planted("check_emptied_slices", inner=GaussianNB, **SLICED)
 class KeepsTheCheckpointOfAnEmptiedSlice(SISAClassifier):
-    def _unlearn(self, rows):
+    def _unlearn(self, request):
         before = self.checkpoints_
-        work = super()._unlearn(rows)
-        counts = self.allocation_.counts(self._retained_without(rows))
+        work = super()._unlearn(request)
+        counts = self.allocation_.counts(self._retained_without(request.rows))
         for shard, part in zip(*np.nonzero(counts == 0), strict=True):
             self.checkpoints_[shard][part] = before[shard][part]
         return work
@@ -291,9 +292,9 @@ class KeepsTheCheckpointOfAnEmptiedSlice(SISAClassifier):
 
 @planted("check_order_of_requests", inner=SGDClassifier)
 class SeedsByRequest(Retrain):
-    def _unlearn(self, rows):
+    def _unlearn(self, request):
         seed, self.seed_ = self.seed_, self.seed_ + len(self.receipts_)
-        work = super()._unlearn(rows)
+        work = super()._unlearn(request)
         self.seed_ = seed
         return work
 
@@ -310,8 +311,8 @@ class BringsRowsBack(Retrain):
         super()._fit()
         self._everything = self._data.block(self._retained())
 
-    def _unlearn(self, rows):
-        block = self._everything.take(np.setdiff1d(np.arange(len(self._everything)), rows))
+    def _unlearn(self, request):
+        block = self._everything.take(np.setdiff1d(np.arange(len(self._everything)), request.rows))
         self.estimator_ = clone(self.estimator).fit(block.X, block.y)
         return Work(len(block), len(block))
 
@@ -516,9 +517,9 @@ class ScalesAcrossShards(SISAClassifier):
 
 @planted("check_one_request_touches_one_shard")
 class RetrainsEveryShard(SISAClassifier):
-    def _unlearn(self, rows):
-        work = super()._unlearn(rows)
-        left = self._retained_without(rows)
+    def _unlearn(self, request):
+        work = super()._unlearn(request)
+        left = self._retained_without(request.rows)
         shards = (left[self.allocation_.shard[left] == shard] for shard in range(self.n_shards_))
         every = range(self.n_slices_)
         jobs = [Job(k, 0, self._data.block(positions), positions, every) for k, positions in enumerate(shards)]
@@ -528,8 +529,8 @@ class RetrainsEveryShard(SISAClassifier):
 
 @planted("check_one_request_touches_one_shard")
 class StirsOtherShards(SISAClassifier):
-    def _unlearn(self, rows):
-        work = super()._unlearn(rows)
+    def _unlearn(self, request):
+        work = super()._unlearn(request)
         for parts in self.checkpoints_:
             parts[-1].n_requests_ = len(self.receipts_) + 1
         return work
@@ -537,8 +538,8 @@ class StirsOtherShards(SISAClassifier):
 
 @planted("check_receipts_count_the_work")
 class FlattersItself(SISAClassifier):
-    def _unlearn(self, rows):
-        work = super()._unlearn(rows)
+    def _unlearn(self, request):
+        work = super()._unlearn(request)
         return replace(work, samples=work.samples // 2)
 
 
@@ -556,15 +557,15 @@ class Reseeding(Retrain):
 
     exactness = "law"
 
-    def _unlearn(self, rows):
+    def _unlearn(self, request):
         self.seed_ = self.seed_ + 1_000_003
-        return super()._unlearn(rows)
+        return super()._unlearn(request)
 
 
 @planted("check_law_equals_fit_without", inner=SGDClassifier)
 class OnlySaysSo(Reseeding):
-    def _unlearn(self, rows):
-        super()._unlearn(rows[:0])
+    def _unlearn(self, request):
+        super()._unlearn(replace(request, rows=request.rows[:0]))
         return Work(0, 1)
 
     def _read(self, group):
@@ -581,8 +582,8 @@ class Blends(UnlearnerMixin, LogisticRegression):
         block = self._data.block(self._retained())
         LogisticRegression.fit(self, block.X, block.y)
 
-    def _unlearn(self, rows):
-        block = self._data.block(self._retained_without(rows))
+    def _unlearn(self, request):
+        block = self._data.block(self._retained_without(request.rows))
         retrained = LogisticRegression().fit(block.X, block.y)
         self.coef_ = (1 - self.way) * self.coef_ + self.way * retrained.coef_
         self.intercept_ = (1 - self.way) * self.intercept_ + self.way * retrained.intercept_
