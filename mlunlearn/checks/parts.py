@@ -13,6 +13,7 @@ from functools import singledispatch
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 Parts = list[tuple[str, Any]]
 Skip = Callable[[str, Any], bool]
@@ -80,6 +81,27 @@ def _(obj: Any) -> Parts:
 @parts_of.register(frozenset)
 def _(obj: Any) -> Parts:
     return _items(sorted(obj, key=repr))
+
+
+@parts_of.register
+def _(obj: pd.DataFrame) -> Parts:
+    columns = [(f"[{name!r}]", _column(obj.iloc[:, place])) for place, name in enumerate(obj.columns)]
+    numbers = obj.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)  # rows in one piece
+    return [(".index", obj.index), (".columns", obj.columns), (".attrs", obj.attrs), (".numbers", numbers), *columns]
+
+
+@parts_of.register
+def _(obj: pd.Series) -> Parts:  # its caches, and those of an index, are filled by whoever reads them
+    return [(".values", _column(obj)), (".index", obj.index), (".attrs", obj.attrs)]
+
+
+@parts_of.register
+def _(obj: pd.Index) -> Parts:
+    return [("", obj.to_numpy())]
+
+
+def _column(values: pd.Series) -> Any:
+    return values.to_numpy() if isinstance(values.dtype, np.dtype) else values.array
 
 
 @parts_of.register(bytearray)

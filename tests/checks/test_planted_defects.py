@@ -461,7 +461,8 @@ class Downdates(RegressorMixin, UnlearnerMixin, BaseEstimator):
         self._gram, self._moment = self._sums(self._retained())
         self._solve()
 
-    def _unlearn(self, rows):
+    def _unlearn(self, request):
+        rows = request.rows
         sums = self._sums(rows)
         self._gram, self._moment = self._gram - sums[0], self._moment - sums[1]
         self._solve()

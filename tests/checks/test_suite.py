@@ -199,10 +199,6 @@ def test_a_frame_stays_a_frame():
 
 
 def test_a_parameter_named_steps_is_a_parameter():
-    class Stepwise(NearestMean):
-        def __init__(self, steps=3):
-            self.steps = steps
-
     assert {result["status"] for result in check_unlearner(Stepwise())} == {"passed", "skipped"}
 
 
@@ -274,6 +270,11 @@ def test_nonsense_is_what_a_declaration_rules_out():
         "('offset', nan)", "('offset', 'typo')",
         "('way', -5)", "('way', 0)", "('way', 0.5)", "('way', nan)", "('way', 'typo')",
     ]  # fmt: skip
+
+
+class Stepwise(NearestMean):
+    def __init__(self, steps=3):
+        self.steps = steps
 
 
 class Undeclared(NearestMean):
