@@ -52,10 +52,10 @@ def _scan(estimator: Any, problem: Problem, rows: np.ndarray, mark: float) -> bo
     tainted = _tainted(estimator, problem, rows, mark)
     try:
         model = learn(estimator, tainted)
+        for batch in np.array_split(rows, 2):  # after the first, some of the marks are still there
+            model.unlearn(batch)
     except ValueError:  # overflow: the mark is too huge for this estimator
         return False
-    for batch in np.array_split(rows, 2):
-        model.unlearn(batch)
     never = find_marks(learn(estimator, tainted, exclude=rows), [], mark=mark)
     marks = [tainted.values[rows], tainted.y[rows]][: 1 if problem.labelled else 2]
     for forgotten in marks:

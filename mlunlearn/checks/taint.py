@@ -142,7 +142,7 @@ def trace(leaf: Any, needles: set[bytes], mark: float | None = None) -> str | No
         held = leaf
     elif isinstance(leaf, (float, complex, np.ndarray, np.generic)):
         values = np.asarray(leaf)
-        held = _whole(values).tobytes()
+        held = b"".join({_whole(values).tobytes(), values.tobytes("C"), values.tobytes("F")})
     else:
         return None
     if _holds(held, needles):

@@ -7,6 +7,7 @@ import lzma
 import zlib
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -76,6 +77,13 @@ def test_tensors_in_half_precision_are_found(kind):
     assert list(find_marks({"held": held[1:].clone()}, rows[1:])) == ["['held']"]
 
 
+def test_a_row_of_a_frame_with_texts_is_found():
+    rows = np.random.default_rng(1).normal(size=(3, 6))
+    frame = pd.DataFrame({"name": ["a", "b", "c"], **dict(enumerate(rows.T))})
+    assert list(find_marks(frame, rows[1:2])) == ["numbers"]
+    assert find_marks(frame.drop(index=1), rows[1:2]) == {}
+
+
 def test_what_only_looks_compressed_holds_nothing():
     rows = np.random.default_rng(1).normal(size=(1, 6))
     for first in (b"\x78\x9c", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\x00", b"PK\x03\x04", b"\x93NUMPY"):
@@ -89,6 +97,7 @@ def test_what_only_looks_compressed_holds_nothing():
         lambda row: row.copy(),
         lambda row: row.astype(np.float32),
         lambda row: np.asfortranarray(np.stack([row, row])),
+        lambda row: np.stack([row, row]).T.copy(),
         lambda row: np.stack([np.zeros(3), row])[:1],
         lambda row: [{"deep": (row.copy(),)}],
         lambda row: closure_over(row.copy()),
@@ -101,8 +110,8 @@ def test_what_only_looks_compressed_holds_nothing():
         lambda row: {"row": row.copy()}.get,
     ],
     ids=[
-        "copy", "single precision", "column order", "base of a view", "nested", "closure", "bytes", "buffer", "number",
-        "mean", "share in single precision", "among objects", "bound method",
+        "copy", "single precision", "column order", "transposed", "base of a view", "nested", "closure", "bytes",
+        "buffer", "number", "mean", "share in single precision", "among objects", "bound method",
     ],
 )  # fmt: skip
 def test_a_mark_is_found(hide, mark):

@@ -4,6 +4,7 @@ import copy
 import gc
 import sys
 import threading
+from opcode import opname
 
 import numpy as np
 import pytest
@@ -37,13 +38,15 @@ MODELS = {
 class Interrupts:
     """Raise KeyboardInterrupt at one bytecode of a call, counted over all Python frames, and again some time later.
 
-    The second one hits what is done to recover from the first. A trace function that raises is dropped by the
-    interpreter, so a profile function, which then still runs, puts it back.
+    The second one hits what is done to recover from the first. ``heard`` tells whether the interpreter itself could
+    have raised them there: it looks for signals after calls, at the start of functions and where it jumps back. A trace
+    function that raises is dropped by the interpreter, so a profile function, which then still runs, puts it back.
     """
 
     def __init__(self, at=0, again=None):
         self.at, self.again = at, again
-        self.seen, self.raised = 0, []
+        self.seen, self.raised, self.heard = 0, [], True
+        self._last = {}
 
     def run(self, call):
         """Call, and return the KeyboardInterrupt that came out, with its traceback; None if the call returned."""
@@ -66,7 +69,11 @@ class Interrupts:
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         if event == "opcode":
             self.seen += 1
+            last = self._last.get(frame)
+            self._last[frame] = frame.f_lasti
             if self.seen == self.at:
+                self.heard &= last is None or frame.f_lasti < last or _is_call(frame.f_code, last)
+                self._last.clear()
                 self.raised.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
                 if self.again is not None and len(self.raised) == 1:
                     self.at += self.again
@@ -81,6 +88,10 @@ class Interrupts:
             sys.settrace(self._trace)
 
 
+def _is_call(code, place):
+    return opname[code.co_code[place]].startswith("CALL")
+
+
 def observed(model):
     """Everything about a model but when things happened: its parts, its data, and what its receipts name."""
     parts = flatten_state(model, skip=lambda path, part: isinstance(part, Receipt))
@@ -92,8 +103,11 @@ def same(a, b):
     return not state_differences(a, b)
 
 
-def served_elsewhere(model, rows):
-    """Serve a request in another thread, where a lock that was left locked shows; tell whether it returned."""
+def serve_next(model, rows, elsewhere):
+    """Serve a request, if asked for in another thread, where a lock that was left locked shows; tell if it returned."""
+    if not elsewhere:
+        model.unlearn(rows)
+        return True
     helper = threading.Thread(target=model.unlearn, args=(rows,), daemon=True)
     helper.start()
     helper.join(STUCK)
@@ -111,7 +125,7 @@ def fault(fitted, states, at, again=None):
     if not same(found, after) and (error is None or not same(found, before)):
         return f"{where}: neither the model before nor the model after"
     done = same(found, after)
-    if not served_elsewhere(model, SECOND):
+    if not serve_next(model, SECOND, elsewhere=interrupts.heard):
         return f"{where}: {NEVER_RETURNED}"
     served = observed(model)
     del error
