@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.utils import Tags
 from sklearn.utils.parallel import Parallel, delayed
@@ -16,12 +15,17 @@ from tqdm.auto import tqdm
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
+from mlunlearn.generators import seeded_generators
+from mlunlearn.parameters import check_choice, check_count, check_positive, check_share
 from mlunlearn.receipts import Work
+from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
 from mlunlearn.requests import ForgetRequest
+from mlunlearn.seeds import GENERATORS, derive_seeds
 from mlunlearn.sharded.aggregation import weighted_mean
 from mlunlearn.sharded.allocation import Allocation, allocate_by_id, allocate_by_risk, allocate_uniform
 from mlunlearn.sharded.learners import Learner, learner_for
-from mlunlearn.training import Task, as_estimator, check_takes_weight, inherit_tags, one_thread, refuse_frozen
+from mlunlearn.state import Exactness
+from mlunlearn.training import Task, as_estimator, check_takes_weight, inherit_tags, one_thread, template_of
 
 Checkpoints = list[BaseEstimator | None]
 
@@ -59,11 +63,14 @@ def train_shard(
     ends = [0, *np.cumsum(sizes).tolist()]
     checkpoints, model = list(kept), kept[-1] if kept else None
     spent = []
+    private = not from_known_libraries(learner.estimator)  # it may write into what it is shown
     with one_thread():
         for part in range(len(kept), len(sizes)):
             if sizes[part]:
-                seen = ends[part] if model is not None else 0
-                model = learner.advance(model, block.part(slice(0, ends[part + 1])), seen, (*key, part), classes)
+                seen, union = ends[part] if model is not None else 0, slice(0, ends[part + 1])
+                shown = block.take(np.arange(ends[part + 1])) if private else block.part(union)
+                with seeded_generators(derive_seeds(*key, part, GENERATORS)[0]):
+                    model = learner.advance(model, shown, seen, (*key, part), classes)
             trained = sizes[part] and model is not None
             spent.append(learner.samples(ends[part], int(sizes[part])) if trained else 0)
             checkpoints.append(model)
@@ -79,17 +86,14 @@ class Job(NamedTuple):
         Which one, and from which slice on.
     block : Block
         Its retained rows, in training order.
-    positions : ndarray of int
-        Their positions.
-    changed : sequence of int
-        Slices whose rows are not those that were trained on before.
+    sizes : ndarray of int, shape (n_slices,)
+        How many of them are in each slice.
     """
 
     shard: int
     start: int
     block: Block
-    positions: np.ndarray
-    changed: Sequence[int]
+    sizes: np.ndarray
 
 
 class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
@@ -144,54 +148,71 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self, deletion_probability: Any = None) -> None:
         self._check_parameters()
-        template = clone(as_estimator(self.estimator, self._task))  # later changes to the one passed in do not count
+        template = template_of(self.estimator, type(self).__name__, self._task)
         self._learner = learner_for(template, self.n_slices, self.epochs)
+        self._flat = np.ndim(self._data.y) == 1
         check_takes_weight(self._learner.estimator, self._data.weight, self._learner.call)
         self.n_slices_ = self._learner.n_slices
-        self.allocation_ = self._allocate(deletion_probability)
+        self.allocation_ = self._allocate(deletion_probability).without(self._forgotten)
         self.n_shards_ = self.allocation_.n_shards
         self._shard_classes: list[Any] = [None] * self.n_shards_
         self._spent: list[list[int]] = [[] for _ in range(self.n_shards_)]
         self.checkpoints_: list[Checkpoints] = [[] for _ in range(self.n_shards_)]
+        self._try_out()
         self._train(self._fresh_jobs(), self.n_shards_)
 
     def _unlearn(self, request: ForgetRequest) -> Work:
         rows = request.rows
-        shards = self.allocation_.shard[rows]
+        shards = self.allocation_.cells(rows) // self.n_slices_
         hit = np.unique(shards).tolist()
         starts = self._train((self._cut_out(shard, rows[shards == shard]) for shard in hit), len(hit))
+        self.allocation_ = self.allocation_.without(rows)
         samples = sum(sum(self._spent[shard][start:]) for shard, start in zip(hit, starts, strict=True))
         return Work(samples, sum(map(sum, self._spent)), {"shards": hit, "slices": starts})
 
     def _cut_out(self, shard: int, gone: np.ndarray) -> Job:
         """Take what is left of a shard, refuse it if it was edited, and find the slice to restart from."""
-        hit = np.unique(self.allocation_.slice[gone]).tolist()
-        rows = self._retained_rows(shard)
-        left = rows[~np.isin(rows, gone, assume_unique=True)]
-        block = self._data.block(left)
-        for part, stretch in enumerate(self._slices(left)):
-            group = shard * self.n_slices_ + part
-            if part in hit:
-                self._read(group)  # with the rows that go
-            else:
-                self._refuse_edited(group, block.part(stretch))
-        start = min(hit)
+        rows, slices = self._retained_rows(shard), self._slices(shard)
+        keep = ~np.isin(rows, gone, assume_unique=True)
+        block = self._read(rows[keep])
+        start = int(slices[~keep].min())
         if self._task == "classifier" and not np.array_equal(np.unique(block.y), self._shard_classes[shard]):
             start = 0  # the shard lost a label, and its first slice was told all labels
-        return Job(shard, start, block, left, hit)
+        return Job(shard, start, block, np.bincount(slices[keep], minlength=self.n_slices_))
 
     # ------------------------------------------------------------ training
 
     def _check_parameters(self) -> None:
-        refuse_frozen(as_estimator(self.estimator, self._task), type(self).__name__)
-        for name in ("n_shards", "n_slices"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-        if self.epochs is not None and not self.epochs > 0:
-            raise ValueError(f"epochs must be positive or None, got {self.epochs!r}.")
-        if self.weighting not in ("uniform", "size"):
-            raise ValueError(f"weighting must be 'uniform' or 'size', got {self.weighting!r}.")
+        check_count("n_shards", self.n_shards)
+        check_count("n_slices", self.n_slices)
+        if self.epochs is not None:
+            check_positive("epochs", self.epochs)
+        if self.max_requests is not None:
+            check_share("max_requests", self.max_requests)
+        check_choice("weighting", self.weighting, ("uniform", "size"))
+
+    def _try_out(self) -> None:
+        """Let the fit earn exactness to the bit: train what is not known to repeat itself twice, on few rows."""
+        parts: tuple[str, ...] = ()
+        if not from_known_libraries(self._learner.estimator):
+            parts = irreproducible_parts(self._trial, self._rows_to_try())
+        self.irreproducible_parts_, self.reproducible_ = parts, not parts
+        warn_irreproducible(parts, type(self).__name__)
+
+    def _rows_to_try(self) -> Block:
+        """Rows of the shard that has most classes, or of the first one."""
+        shards = [rows for rows in map(self._retained_rows, range(self.n_shards_)) if len(rows)]
+        if self._task == "regressor":
+            return self._data.block(shards[0])
+        return self._data.block(max(shards, key=lambda rows: len(self._data.labels_among(rows))))
+
+    def _trial(self, block: Block) -> BaseEstimator | None:
+        sizes = np.array([len(part) for part in np.array_split(np.arange(len(block)), self.n_slices_)])
+        classes = np.unique(block.y) if self._task == "classifier" else None
+        return train_shard(self._learner, block, sizes, [], classes, (self.seed_, 0))[0][-1]
+
+    def _earned_exactness(self) -> Exactness | None:
+        return "bits" if self.reproducible_ else "influence"
 
     def _allocate(self, deletion_probability: Any) -> Allocation:
         n_samples, n_slices = self.n_samples_fit_, self.n_slices_
@@ -221,27 +242,23 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _fresh_jobs(self) -> Iterator[Job]:
         for shard in range(self.n_shards_):
             rows = self._retained_rows(shard)
-            yield Job(shard, 0, self._data.block(rows), rows, range(self.n_slices_))
+            sizes = np.bincount(self._slices(shard), minlength=self.n_slices_)
+            yield Job(shard, 0, self._data.block(rows), sizes)
 
     def _train(self, jobs: Iterable[Job], n_total: int) -> list[int]:
         """Train shards, in parallel, put the results in place at the end, and tell which slices they started from.
 
         Jobs are drawn one by one, so that the rows of few shards are in memory at once.
         """
-        checkpoints, spent = list(self.checkpoints_), list(self._spent)
-        classes, checksums = list(self._shard_classes), dict(self._checksums)
+        checkpoints, spent, classes = list(self.checkpoints_), list(self._spent), list(self._shard_classes)
         shards: list[int] = []
         starts: list[int] = []
 
         def tasks() -> Iterator[Any]:
-            for shard, start, block, positions, changed in jobs:
+            for shard, start, block, sizes in jobs:
                 shards.append(shard)
                 starts.append(start)
-                stretches = self._slices(positions)
-                for part in changed:
-                    checksums[shard * self.n_slices_ + part] = block.part(stretches[part]).checksum
                 classes[shard] = np.unique(block.y) if self._task == "classifier" else None
-                sizes = np.bincount(self.allocation_.slice[positions], minlength=self.n_slices_)
                 kept = self.checkpoints_[shard][:start]
                 yield delayed(train_shard)(self._learner, block, sizes, kept, classes[shard], (self.seed_, shard))
 
@@ -250,24 +267,23 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         for place, result in enumerate(progress):
             shard, (checkpoints[shard], newly_spent) = shards[place], result
             spent[shard] = [*spent[shard][: self.n_slices_ - len(newly_spent)], *newly_spent]
-        self.checkpoints_, self._spent = checkpoints, spent
-        self._shard_classes, self._checksums = classes, checksums
+        self.checkpoints_, self._spent, self._shard_classes = checkpoints, spent, classes
         return starts
 
     def _retained_rows(self, shard: int) -> np.ndarray:
-        rows = self.allocation_.rows(shard)
-        return rows[~self.forgotten_[rows]]
+        return self.allocation_.rows(shard)
 
-    def _slices(self, rows: np.ndarray) -> list[slice]:
-        """Where each slice stands among rows of a shard."""
-        ends = np.searchsorted(self.allocation_.slice[rows], np.arange(self.n_slices_ + 1)).tolist()
-        return [slice(*pair) for pair in pairwise(ends)]
+    def _slices(self, shard: int) -> np.ndarray:
+        """Slice of each retained row of a shard, in training order."""
+        return np.repeat(np.arange(self.n_slices_), self.allocation_.sizes[shard])[: len(self._retained_rows(shard))]
 
-    def _group(self, group: int) -> np.ndarray:
-        """Rows of one slice: what is read again may be less than a shard, and is checked slice by slice."""
-        shard, part = divmod(group, self.n_slices_)
-        rows = self._retained_rows(shard)
-        return rows[self._slices(rows)[part]]
+    @property
+    def _n_groups(self) -> int:
+        return self.n_shards_ * self.n_slices_
+
+    def _groups_of(self, rows: np.ndarray) -> np.ndarray:
+        """Slices: what is read again may be less than a shard."""
+        return self.allocation_.cells(rows)
 
     # ---------------------------------------------------------- prediction
 
@@ -279,9 +295,10 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _aggregate(self, predict: Any, X: Any) -> np.ndarray:
         X = self._check_input(X, reset=False)
-        sizes = self.allocation_.counts(~self.forgotten_).sum(axis=1)
+        sizes = self.allocation_.sizes.sum(axis=1)
         weights = sizes if self.weighting == "size" else (sizes > 0).astype(int)
-        return weighted_mean([predict(model, X) for model in self.estimators_], weights[weights > 0])
+        inner = self._learner.estimator
+        return weighted_mean([predict(model, rows_for(inner, X)) for model in self.estimators_], weights[weights > 0])
 
     def __sklearn_tags__(self) -> Tags:
         return inherit_tags(super().__sklearn_tags__(), as_estimator(self.estimator, self._task))
