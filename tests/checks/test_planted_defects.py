@@ -456,6 +456,7 @@ class Downdates(RegressorMixin, UnlearnerMixin, BaseEstimator):
     guarantee = "exact"
     exactness = "rounding"
     rounding = 1e-9
+    _needs_forgotten = True
 
     def _fit(self):
         self._gram, self._moment = self._sums(self._retained())
