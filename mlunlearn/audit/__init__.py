@@ -4,6 +4,7 @@ from mlunlearn.audit.agreement import activation_distance, completeness, js_dive
 from mlunlearn.audit.attack_result import AttackResult, tpr_at_fpr
 from mlunlearn.audit.benchmark import efficiency, forgetting_score, nomus, scaled_score
 from mlunlearn.audit.bootstrap import BootstrapInterval, bootstrap_interval
+from mlunlearn.audit.exchangeability import Comparability, comparability
 from mlunlearn.audit.label import label_attack
 from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
 from mlunlearn.audit.metrics import (
@@ -16,6 +17,7 @@ from mlunlearn.audit.metrics import (
     tow,
 )
 from mlunlearn.audit.predictions import Outputs, Predictions
+from mlunlearn.audit.relative import RelativeTest, relative_test
 from mlunlearn.audit.report import Audit
 from mlunlearn.audit.run import audit
 from mlunlearn.audit.signals import (
@@ -42,8 +44,10 @@ __all__ = [
     "AttackResult",
     "Audit",
     "BootstrapInterval",
+    "Comparability",
     "Outputs",
     "Predictions",
+    "RelativeTest",
     "Statistic",
     "Verdict",
     "accuracy",
@@ -55,6 +59,7 @@ __all__ = [
     "average_gap",
     "binary_cross_entropy",
     "bootstrap_interval",
+    "comparability",
     "completeness",
     "cross_entropy",
     "decide",
@@ -74,6 +79,7 @@ __all__ = [
     "membership_statistic",
     "modified_entropy",
     "nomus",
+    "relative_test",
     "sape",
     "scaled_score",
     "svc_attack",
