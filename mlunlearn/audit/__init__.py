@@ -4,6 +4,7 @@ from mlunlearn.audit.agreement import activation_distance, completeness, js_dive
 from mlunlearn.audit.attack_result import AttackResult, tpr_at_fpr
 from mlunlearn.audit.benchmark import efficiency, forgetting_score, nomus, scaled_score
 from mlunlearn.audit.bootstrap import BootstrapInterval, bootstrap_interval
+from mlunlearn.audit.compare import Comparison, compare
 from mlunlearn.audit.exchangeability import Comparability, comparability
 from mlunlearn.audit.label import label_attack
 from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
@@ -45,6 +46,7 @@ __all__ = [
     "Audit",
     "BootstrapInterval",
     "Comparability",
+    "Comparison",
     "Outputs",
     "Predictions",
     "RelativeTest",
@@ -60,6 +62,7 @@ __all__ = [
     "binary_cross_entropy",
     "bootstrap_interval",
     "comparability",
+    "compare",
     "completeness",
     "cross_entropy",
     "decide",
