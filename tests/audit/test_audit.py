@@ -428,3 +428,22 @@ def test_importing_the_audit_is_light():
     code = "import sys, mlunlearn.audit; print('torch' in sys.modules, 'matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["module", "skorch", "estimator"])
+def test_torch_regressors_are_audited(kind):
+    nn = pytest.importorskip("torch.nn")
+    from skorch import NeuralNetRegressor
+
+    from mlunlearn.nets import TorchRegressor
+
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    wrapped = {"module": net, "skorch": NeuralNetRegressor(net, verbose=0), "estimator": TorchRegressor(net)}[kind]
+    X, y = make_regression(120, 4, noise=5.0, random_state=0)
+    X, y = X.astype("float32"), y / y.std()
+    model = SISARegressor(wrapped, n_shards=2, random_state=0).fit(X[:80], y[:80]).unlearn(range(16))
+    report = audit(model, X[80:], y[80:], train=(X[:80], y[:80]), n_bootstrap=20, random_state=0)
+    errors = np.abs(model.predict(X[80:]) - y[80:])
+    assert report["error", "test"].unlearned.estimate == pytest.approx(errors.mean())
+    assert not any("ZRF" in what for what in report.not_measured)
