@@ -22,8 +22,7 @@ from mlunlearn.graph import (
     split_edges,
     stochastic_block_model,
 )
-from mlunlearn.graph.attack import ShadowAttack, edge_features
-from mlunlearn.graph.audit import auc, mean_distance, mean_gap
+from mlunlearn.graph.audit.shadow import ShadowAttack, edge_features
 from mlunlearn.graph.reading import edge_list, read_graph
 from mlunlearn.graph.requests import delete
 
