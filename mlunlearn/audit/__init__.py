@@ -32,6 +32,14 @@ from mlunlearn.audit.signals import (
 )
 from mlunlearn.audit.swap import swap_advantage, swap_quality
 from mlunlearn.audit.threshold import threshold_attack
+from mlunlearn.audit.verdict import (
+    Statistic,
+    Verdict,
+    agreement_statistic,
+    decide,
+    level_statistic,
+    membership_statistic,
+)
 
 __all__ = [
     "AttackResult",
@@ -39,10 +47,13 @@ __all__ = [
     "BootstrapInterval",
     "Outputs",
     "Predictions",
+    "Statistic",
+    "Verdict",
     "accuracy",
     "accuracy_gap",
     "accuracy_retention",
     "activation_distance",
+    "agreement_statistic",
     "audit",
     "average_gap",
     "binary_cross_entropy",
@@ -50,6 +61,7 @@ __all__ = [
     "calibrated_attack",
     "completeness",
     "cross_entropy",
+    "decide",
     "efficiency",
     "entropy",
     "entropy_attack",
@@ -58,12 +70,14 @@ __all__ = [
     "group_accuracy",
     "js_divergence",
     "label_attack",
+    "level_statistic",
     "logit_scaled_confidence",
     "loss_attack",
     "loss_gap",
     "loss_spread_attack",
     "margin",
     "membership_features",
+    "membership_statistic",
     "modified_entropy",
     "nomus",
     "residual_features",
