@@ -1,4 +1,4 @@
-"""What every model is asked, the same of each: about nodes or pairs, on the graph that is left and on the one before."""
+"""What every model is asked, the same of each: on the graph that is left, and on the one before."""
 
 from __future__ import annotations
 
@@ -161,6 +161,7 @@ class Questions:
             "test": test,
             "affected": affected,
             "near": test & affected,
+            "elsewhere": test.clone().index_fill_(0, deletion.endpoints, False),
         }
         parts = {name: _taken(everybody, rows) for name, rows in chosen.items()}
         if deletion.of == "nodes":

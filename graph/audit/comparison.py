@@ -35,12 +35,12 @@ def logit_distance(ours: Part, theirs: Part) -> Floats:
     return np.linalg.norm(ours.logits - theirs.logits, axis=1)
 
 
-# Name of a figure, how a node or pair is measured, and on which parts.
+# Name of a figure, how a node or pair is measured, the largest value, and on which parts.
 DISTANCES = (
-    ("gap", total_variation, ("forget", "retain", "test")),
-    ("js", js_distance, ("forget",)),
-    ("fidelity", same_label, ("forget", "affected", "test")),
-    ("logit_distance", logit_distance, ("forget", "affected", "test")),
+    ("gap", total_variation, 1.0, ("forget", "retain", "test")),
+    ("js", js_distance, 1.0, ("forget",)),
+    ("fidelity", same_label, 1.0, ("forget", "affected", "test")),
+    ("logit_distance", logit_distance, np.inf, ("forget", "affected", "test")),
 )
 
 
@@ -73,13 +73,14 @@ def compare(ours: Answers, references: Sequence[Answers]) -> Figures:
         for name in ("test", "forget", "affected", "near"):
             right = (parts[name].labels == parts[name].target).astype(float)
             figures[f"accuracy_{name}"] = mean_of(right, parts[name].places)
-    for figure, measure, names in DISTANCES:
+    for figure, measure, upper, names in DISTANCES:
         for name in names:
             asked = "test_pos" if links and name == "test" else name
             if asked not in parts:
                 continue
             each = [measure(parts[asked], other.parts[asked]) for other in references]
-            figures[f"{figure}_{name}"] = mean_of(np.mean(each, axis=0), parts[asked].places) if each else NOTHING
+            places = parts[asked].places
+            figures[f"{figure}_{name}"] = mean_of(np.mean(each, axis=0), places, upper) if each else NOTHING
     return figures
 
 

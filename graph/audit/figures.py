@@ -30,6 +30,8 @@ class Figure:
     influence : tuple of ndarray of float, shape (n,)
         Contribution of each of them: they are independent, but for those that share a node, and the variance of the
         figure is that of their sum.
+    upper : float, default=inf
+        Largest value that the figure can take; none is below 0.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class Figure:
     estimate: float
     places: tuple[Places, ...] = ()
     influence: tuple[Floats, ...] = ()
+    upper: float = float("inf")
 
     @property
     def standard_error(self) -> float:
@@ -60,7 +63,7 @@ class Figure:
         return float(np.sqrt(max(float(by_node @ by_node) - pairs, own)))
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Confidence interval over nodes, by the normal distribution.
+        """Confidence interval over nodes, by the normal distribution, cut where the figure's range ends.
 
         Parameters
         ----------
@@ -73,13 +76,13 @@ class Figure:
             Not a number where there is no standard error.
         """
         half = float(norm.isf((1.0 - confidence) / 2.0)) * self.standard_error
-        return self.estimate - half, self.estimate + half
+        return max(self.estimate - half, 0.0), min(self.estimate + half, self.upper)
 
 
 NOTHING = Figure(float("nan"))
 
 
-def mean_of(values: Floats, places: Places) -> Figure:
+def mean_of(values: Floats, places: Places, upper: float = 1.0) -> Figure:
     """Mean over nodes or pairs.
 
     Parameters
@@ -88,6 +91,8 @@ def mean_of(values: Floats, places: Places) -> Figure:
         One number each.
     places : ndarray of int, shape (n,) or (2, n)
         The nodes, or the ends of the pairs.
+    upper : float, default=1.0
+        Largest possible value.
 
     Returns
     -------
@@ -106,7 +111,7 @@ def mean_of(values: Floats, places: Places) -> Figure:
     if not n:
         return NOTHING
     estimate = float(values.mean())
-    return Figure(estimate, (places,), ((values - estimate) / np.sqrt(n * max(n - 1, 1)),))
+    return Figure(estimate, (places,), ((values - estimate) / np.sqrt(n * max(n - 1, 1)),), upper)
 
 
 def area(ones: Floats, zeros: Floats, places: tuple[Places, Places]) -> Figure:
@@ -144,7 +149,7 @@ def area(ones: Floats, zeros: Floats, places: tuple[Places, Places]) -> Figure:
     below = 1.0 - (ranks[n:] - rankdata(zeros)) / n  # of each zero: share of ones above it
     estimate = float(above.mean())
     influence = tuple((part - estimate) / np.sqrt(len(part) * max(len(part) - 1, 1)) for part in (above, below))
-    return Figure(estimate, places, influence)
+    return Figure(estimate, places, influence, 1.0)
 
 
 def average(figures: Sequence[Figure]) -> Figure:
@@ -169,4 +174,4 @@ def average(figures: Sequence[Figure]) -> Figure:
     """
     first = figures[0]
     influence = tuple(np.mean(parts, axis=0) for parts in zip(*(f.influence for f in figures), strict=True))
-    return Figure(float(np.mean([f.estimate for f in figures])), first.places, influence)
+    return Figure(float(np.mean([f.estimate for f in figures])), first.places, influence, first.upper)

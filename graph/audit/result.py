@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from mlunlearn.audit.verdict import Verdict
 from mlunlearn.graph.audit.asking import Answers
 from mlunlearn.graph.audit.comparison import logit_distance, same_label, total_variation
 from mlunlearn.graph.audit.figures import Figure
@@ -30,6 +31,8 @@ class GraphAudit:
         By model: ``Original``, ``Retrain`` (mean over the references), ``UtU`` and the audited ones.
     spread : mapping of str to float
         Standard deviation of each figure over the references, with one degree of freedom less than there are.
+    verdicts : mapping of str to Verdict, default={}
+        By model: as a retrained model, distinguishable from one, or neither can be told, at a stated error rate.
     answers : mapping of str to Answers, default={}
         What the models answered; none for ``Retrain``.
     references : sequence of Answers, default=()
@@ -45,6 +48,7 @@ class GraphAudit:
 
     figures: Mapping[str, Mapping[str, Figure]]
     spread: Mapping[str, float]
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     answers: Mapping[str, Answers] = field(default_factory=dict)
     references: Sequence[Answers] = ()
 
@@ -59,6 +63,10 @@ class GraphAudit:
         """
         rows = [{name: figure.estimate for name, figure in row.items()} for row in self.figures.values()]
         return pd.DataFrame([*rows, dict(self.spread)], index=[*self.figures, "Retrain (sd)"])
+
+    def __str__(self) -> str:
+        """Return the verdict on every model in words."""
+        return "\n".join(f"{model}: {verdict}" for model, verdict in self.verdicts.items())
 
     def intervals(self, confidence: float = 0.95) -> pd.DataFrame:
         """Return every figure with its interval over nodes, with all their edges, as if these had been sampled.

@@ -15,6 +15,7 @@ from mlunlearn.graph.audit.asking import Answers, Part, Questions
 from mlunlearn.graph.audit.comparison import Figures, compare
 from mlunlearn.graph.audit.figures import Figure, area, average, mean_of
 from mlunlearn.graph.audit.inversion import EdgeInversion
+from mlunlearn.graph.audit.judging import Judge
 from mlunlearn.graph.audit.memory import peak_memory
 from mlunlearn.graph.audit.result import COSTS, GraphAudit
 from mlunlearn.graph.audit.shadow import ShadowAttack, posterior_features
@@ -37,6 +38,8 @@ def audit_graph(
     classes: Any = None,
     n_references: int = 3,
     attack: bool = False,
+    exchangeable: bool | None = None,
+    alpha: float = 0.05,
     random_state: int = 0,
 ) -> GraphAudit:
     """Serve one request by several methods, and compare each with retraining.
@@ -60,13 +63,20 @@ def audit_graph(
     attack : bool, default=False
         Whether to attack every model, too: see `ShadowAttack`, and `EdgeInversion` where a node classifier forgets
         edges. Each costs one training more.
+    exchangeable : bool or None, default=None
+        Whether what was forgotten and what is unseen are alike to a model that learned from neither, as where nodes or
+        edges were forgotten at random. If not, only the difference between references says what chance is, and a
+        verdict takes more of them. None asks the references.
+    alpha : float, default=0.05
+        Chance that a retrained model is called distinguishable, over all statistics of its verdict together.
     random_state : int, default=0
-        Seeds the references and the attacks.
+        Seeds the references, the attacks and the permutations of the verdict.
 
     Returns
     -------
     GraphAudit
-        Figures of every model, with intervals over nodes. **All models are asked the same**: on the graph that is
+        For every model a verdict, from few statistics declared beforehand (see `mlunlearn.graph.audit.judging`), and
+        figures with intervals over nodes, which describe it. **All models are asked the same**: on the graph that is
         left, where forgotten nodes have no edges. The original then answers as ``UtU`` does, which has its weights:
         what counts is what the weights remember. Figures that end in ``_attached`` are of all models on the graph
         before, where messages pass over what was forgotten.
@@ -152,7 +162,9 @@ def audit_graph(
     spread = {
         name: float(np.std([each[name].estimate for each in of_references], ddof=ddof)) for name in of_references[0]
     }
-    return GraphAudit(rows, spread, answers, references)
+    judge = Judge(references, answers["Original"], exchangeable, alpha, random_state)
+    verdicts = {name: judge.judge(said) for name, said in answers.items()} if n_references > 1 else {}
+    return GraphAudit(rows, spread, verdicts, answers, references)
 
 
 def _serve(
@@ -188,7 +200,7 @@ class _Attackers:
         if ours.everybody is None:
             part = ours.parts["forget"]
             before, after = (self._members(said.parts["forget"], posterior=False) for said in (original, ours))
-            found["mi_ratio"] = mean_of(before / after, part.places)
+            found["mi_ratio"] = mean_of(before / after, part.places, np.inf)
         else:
             forget, unseen = ours.parts["own_forget"], ours.parts["own_unseen"]
             known = np.isin(unseen.places, self._shadow.unseen.numpy())
