@@ -1,5 +1,6 @@
 """Figures of the graph audit and their errors, against scipy, scikit-learn, brute force and simulation."""
 
+import itertools
 from functools import partial
 
 import numpy as np
@@ -141,9 +142,7 @@ def test_trends_are_those_of_the_matrix():
     matrix[3, 3] = 1.0
     confidence = np.random.default_rng(0).uniform(size=30)
     steps = [confidence, matrix @ confidence, matrix @ matrix @ confidence]
-    expected = np.column_stack(
-        [f for a, b in zip(steps, steps[1:], strict=False) for f in (b < a - 1e-12, b > a + 1e-12)]
-    )
+    expected = np.column_stack([f for a, b in itertools.pairwise(steps) for f in (b < a - 1e-12, b > a + 1e-12)])
     np.testing.assert_array_equal(trend_features(confidence, graph), expected)
     assert not trend_features(confidence, graph)[3].any()
 
