@@ -6,6 +6,7 @@ from mlunlearn.audit.benchmark import efficiency, forgetting_score, nomus, scale
 from mlunlearn.audit.bootstrap import BootstrapInterval, bootstrap_interval
 from mlunlearn.audit.calibrated import calibrated_attack, loss_gap
 from mlunlearn.audit.errors import error_attack, row_differences, sample_errors, target_kinds
+from mlunlearn.audit.exchangeability import Comparability, comparability
 from mlunlearn.audit.label import label_attack
 from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
 from mlunlearn.audit.metrics import (
@@ -18,6 +19,7 @@ from mlunlearn.audit.metrics import (
     tow,
 )
 from mlunlearn.audit.predictions import Outputs, Predictions
+from mlunlearn.audit.relative import RelativeTest, relative_test
 from mlunlearn.audit.report import Audit
 from mlunlearn.audit.run import audit
 from mlunlearn.audit.shadow import residual_features, shadow_attack
@@ -45,8 +47,10 @@ __all__ = [
     "AttackResult",
     "Audit",
     "BootstrapInterval",
+    "Comparability",
     "Outputs",
     "Predictions",
+    "RelativeTest",
     "Statistic",
     "Verdict",
     "accuracy",
@@ -59,6 +63,7 @@ __all__ = [
     "binary_cross_entropy",
     "bootstrap_interval",
     "calibrated_attack",
+    "comparability",
     "completeness",
     "cross_entropy",
     "decide",
@@ -80,6 +85,7 @@ __all__ = [
     "membership_statistic",
     "modified_entropy",
     "nomus",
+    "relative_test",
     "residual_features",
     "row_differences",
     "sample_errors",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Outputs", "Predictions"]
 
-DATA = ("forget", "retain", "test", "unseen")
+DATA = ("forget", "retain", "test", "unseen", "matched")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ ByData = Mapping[str, Outputs]
 
 @dataclass(frozen=True)
 class Predictions:
-    """The outputs of all models of an audit, on data sets named "forget", "retain", "test" and "unseen".
+    """The outputs of all models of an audit, on data sets named "forget", "retain", "test", "unseen" and "matched".
 
     An audit of any kind of model starts here: whoever can write down these arrays can have one from
     `mlunlearn.audit.Audit.of`.
@@ -128,5 +128,5 @@ class Predictions:
 
     @property
     def nonmembers(self) -> str:
-        """The data set that stands for samples never seen: "unseen" where it was given, otherwise "test"."""
-        return "unseen" if "unseen" in self.targets else "test"
+        """The data set that stands for samples never seen: "matched" or "unseen" where given, otherwise "test"."""
+        return next(name for name in ("matched", "unseen", "test") if name in self.targets)
