@@ -117,7 +117,12 @@ def shadow_attack(
     seeds = rng.randint(2**31 - 1, size=2)
     learned = [sides[name][rng.permutation(len(sides[name]))[:max_per_side]] for name in ("shadow_in", "shadow_out")]
     attacker = HistGradientBoostingClassifier(
-        max_iter=50, max_leaf_nodes=8, early_stopping=False, class_weight="balanced", random_state=int(seeds[0])
+        max_iter=30,
+        max_bins=64,
+        max_leaf_nodes=8,
+        early_stopping=False,
+        class_weight="balanced",
+        random_state=int(seeds[0]),
     ).fit(np.concatenate(learned), np.repeat([1, 0], [len(part) for part in learned]))
     scores = [attacker.decision_function(sides[name]) for name in ("forget", "unseen")]
     return scored_attack(
