@@ -74,15 +74,15 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("tree", 1000, 100, 500, 5, 400),
-    Setting("tree", 1000, 100, 500, 3, 400),
-    Setting("tree", 1000, 100, 500, 2, 200),
+    Setting("tree", 1000, 100, 500, 5, 200),
     Setting("tree", 1000, 100, 500, 5, 200, mislabelled=True),
+    Setting("mlp", 1000, 100, 500, 5, 100),
+    Setting("tree", 30000, 2000, 5000, 5, 50, old_rule=20),
+    Setting("tree", 1000, 100, 500, 3, 200),
+    Setting("tree", 1000, 100, 500, 2, 200),
+    Setting("mlp", 1000, 100, 500, 5, 50, mislabelled=True),
     Setting("tree", 1000, 100, 500, 5, 200, mislabelled=True, matched=True),
-    Setting("tree", 5000, 500, 2500, 5, 200),
-    Setting("mlp", 1000, 100, 500, 5, 200),
-    Setting("mlp", 1000, 100, 500, 5, 200, mislabelled=True),
-    Setting("tree", 30000, 2000, 5000, 5, 200, old_rule=30),
+    Setting("tree", 5000, 500, 2500, 5, 200, old_rule=50),
 )
 
 

@@ -50,10 +50,10 @@ def setting(task, seed):
     rng = np.random.RandomState(seed)
     if task == "links":
         data = split_edges(data, val=0.1, test=0.15, random_state=seed)
-        model = LinkPredictor(partial(GCN, 64, 32, 2, out_channels=16), max_epochs=80, random_state=seed).fit(data)
+        model = LinkPredictor(partial(GCN, 64, 32, 2, out_channels=16), max_epochs=60, random_state=seed).fit(data)
         n_edges = edge_list(data).shape[1]
         return model, data, {"of": "edges", "forget_idx": rng.choice(n_edges, n_edges // 10, replace=False)}
-    model = NodeClassifier(partial(GCN, 64, 32, 2, out_channels=4), max_epochs=80, random_state=seed).fit(data)
+    model = NodeClassifier(partial(GCN, 64, 32, 2, out_channels=4), max_epochs=60, random_state=seed).fit(data)
     if task == "nodes":
         training = np.flatnonzero(data.train_mask.numpy())
         return model, data, {"forget_idx": rng.choice(training, len(training) // 3, replace=False)}
@@ -108,7 +108,7 @@ def main():
         rows = [repetition(task, seed, options.references) for seed in range(options.graphs)]
         record["tasks"][task] = {"figure": FIGURES[task], **summary(rows), "rows": rows}
         print(task, summary(rows), flush=True)
-    write_results("graph_audit", record)
+        write_results("graph_audit", record)
 
 
 if __name__ == "__main__":

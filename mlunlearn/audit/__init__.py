@@ -6,6 +6,7 @@ from mlunlearn.audit.benchmark import efficiency, forgetting_score, nomus, scale
 from mlunlearn.audit.bootstrap import BootstrapInterval, bootstrap_interval
 from mlunlearn.audit.calibrated import calibrated_attack, loss_gap
 from mlunlearn.audit.errors import error_attack, row_differences, sample_errors, target_kinds
+from mlunlearn.audit.compare import Comparison, compare
 from mlunlearn.audit.exchangeability import Comparability, comparability
 from mlunlearn.audit.label import label_attack
 from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
@@ -48,6 +49,7 @@ __all__ = [
     "Audit",
     "BootstrapInterval",
     "Comparability",
+    "Comparison",
     "Outputs",
     "Predictions",
     "RelativeTest",
@@ -64,6 +66,7 @@ __all__ = [
     "bootstrap_interval",
     "calibrated_attack",
     "comparability",
+    "compare",
     "completeness",
     "cross_entropy",
     "decide",

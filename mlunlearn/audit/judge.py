@@ -128,16 +128,30 @@ class Judge:
         return level_statistic(
             np.array([self._score(outputs, data) for outputs in said]),
             np.array([self._score(outputs, data) for outputs in self.predictions.references]),
-            name=f"performance: mean score on {where} rows",
+            name=f"performance: mean score, {where}",
             larger=f"it does better on {where} rows than retrained models",
             smaller=f"it does worse on {where} rows than retrained models",
         )
 
     def _membership(self, said: ByData) -> Floats:
         """Score of forgotten and of unseen rows that ranks likely members high."""
-        return np.concatenate([self._signal(said, data) for data in ("forget", self.predictions.nonmembers)])
+        return np.concatenate([self.signal(said, data) for data in ("forget", self.predictions.nonmembers)])
 
-    def _signal(self, said: ByData, data: str) -> Floats:
+    def signal(self, said: ByData, data: str) -> Floats:
+        """Score of each row of one data set, higher for more likely members: the logit of the true class.
+
+        Parameters
+        ----------
+        said : mapping of str to Outputs
+            What a model said.
+        data : str
+            The data set.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Where no model gives probabilities, 1 for right labels; for values, minus the absolute error.
+        """
         proba = said[data].proba
         if self.predictions.has_proba and proba is not None:
             return logit_scaled_confidence(proba, self.predictions.targets[data])
@@ -157,10 +171,21 @@ class Judge:
 
     def _distance(self, first: ByData, second: ByData) -> Floats:
         sides = ("forget", self.predictions.nonmembers)
-        return np.concatenate([self._distance_on(first[data], second[data]) for data in sides])
+        return np.concatenate([self.distance_on(first[data], second[data]) for data in sides])
 
-    def _distance_on(self, first: Outputs, second: Outputs) -> Floats:
-        """Total variation of the probabilities, disagreement of the labels, or absolute difference of the values."""
+    def distance_on(self, first: Outputs, second: Outputs) -> Floats:
+        """Distance of two models' predictions on each row.
+
+        Parameters
+        ----------
+        first, second : Outputs
+            On the same rows.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Total variation of probabilities, disagreement of labels, or absolute difference of values.
+        """
         if self.predictions.has_proba and first.proba is not None and second.proba is not None:
             return 0.5 * np.abs(first.proba - second.proba).sum(axis=1)
         if self.predictions.task == "classifier":

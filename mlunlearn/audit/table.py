@@ -18,8 +18,6 @@ from mlunlearn.audit.resampling import number_of_units, resample_weights, weight
 from mlunlearn.audit.scores import STRONGEST, Scores, Subject, better
 
 CONFIDENCE = 0.95
-# Scores nearer than this are equal: two ways to sum the same numbers differ in the last bits.
-TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,6 @@ class Row:
             return float("nan")
         return scaled_score(self.unlearned.estimate, self.original.estimate, self.null.estimate)
 
-    @property
-    def reaches_null(self) -> bool | None:
-        """Whether the score lies within the null's interval, or on its better side; None without an interval."""
-        score, low, high = self.unlearned.estimate, self.null.low, self.null.high
-        if np.isnan(low):
-            return None
-        not_above, not_below = score <= high + TOLERANCE, score >= low - TOLERANCE
-        return bool({"lower": not_above, "higher": not_below}.get(self.better, not_above and not_below))
-
     def as_dict(self) -> dict[str, Any]:
         """Return the row as the audit's table shows it.
 
@@ -78,7 +67,7 @@ class Row:
         for name in ("unlearned", "null", "original"):
             interval = getattr(self, name) or nothing
             columns |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
-        return {**columns, "better": self.better, "scaled": self.scaled, "reaches_null": self.reaches_null}
+        return {**columns, "better": self.better, "scaled": self.scaled}
 
 
 def measure(

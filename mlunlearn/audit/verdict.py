@@ -211,7 +211,7 @@ def membership_statistic(
     own = _ranks(np.atleast_2d(ours), rows).mean(axis=0)
     others = _ranks(theirs, rows)
     statistic = _contrast(
-        "membership: AUC of forgotten against unseen rows",
+        "membership: AUC, forgotten against unseen",
         own,
         others,
         rows,
@@ -263,7 +263,7 @@ def agreement_statistic(
     n_references = len(among)
     others = among.sum(axis=1) / (n_references - 1)
     statistic = _contrast(
-        "agreement: distance to the references, on forgotten against unseen rows",
+        "agreement: distance to references, forgotten over unseen",
         to_theirs.mean(axis=0),
         others,
         rows,
@@ -284,7 +284,7 @@ def level_statistic(
     ours: Floats,
     theirs: Floats,
     *,
-    name: str = "performance: mean score on unseen rows",
+    name: str = "performance: mean score, unseen",
     larger: str = "its score on unseen rows is higher than that of retrained models",
     smaller: str = "its score on unseen rows is lower than that of retrained models",
 ) -> Statistic:
@@ -350,6 +350,26 @@ def decide(
     elif smallest is not None and smallest <= residue:
         decision = RETRAINED
     return Verdict(decision, alpha, tuple(statistics), tuple(adjusted), smallest, tuple(absent))
+
+
+def favourable_only_if_found(verdict: Verdict, original: Verdict | None) -> Verdict:
+    """Take a favourable verdict back if the same statistics do not even tell the original from a retrained model.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        Of the audited model.
+    original : Verdict or None
+        Of the model before unlearning; None leaves the verdict as it is.
+
+    Returns
+    -------
+    Verdict
+        "cannot tell at this size" instead of a favourable one.
+    """
+    if verdict.decision == RETRAINED and original is not None and original.decision != DISTINGUISHABLE:
+        return replace(verdict, decision=CANNOT_TELL, residue=float("inf"))
+    return verdict
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
