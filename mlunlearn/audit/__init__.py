@@ -5,8 +5,8 @@ from mlunlearn.audit.attack_result import AttackResult, tpr_at_fpr
 from mlunlearn.audit.benchmark import efficiency, forgetting_score, nomus, scaled_score
 from mlunlearn.audit.bootstrap import BootstrapInterval, bootstrap_interval
 from mlunlearn.audit.calibrated import calibrated_attack, loss_gap
-from mlunlearn.audit.errors import error_attack, row_differences, sample_errors, target_kinds
 from mlunlearn.audit.compare import Comparison, compare
+from mlunlearn.audit.errors import error_attack, row_differences, sample_errors, target_kinds
 from mlunlearn.audit.exchangeability import Comparability, comparability
 from mlunlearn.audit.label import label_attack
 from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
