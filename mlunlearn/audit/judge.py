@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlunlearn.audit.errors import target_kinds
 from mlunlearn.audit.exchangeability import Comparability, comparability
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
 from mlunlearn.audit.signals import logit_scaled_confidence
@@ -55,7 +56,10 @@ class Judge:
         """
         if "forget" not in self.predictions.sizes:
             return None
-        labels = self._both(self.predictions.targets) if self.predictions.task == "classifier" else None
+        targets, unseen = self.predictions.targets, self.predictions.nonmembers
+        labels = self._both(targets)
+        if self.predictions.task == "regressor":  # a forgotten band is compared with unseen rows of the same band
+            labels = np.concatenate(target_kinds(targets["forget"], targets[unseen]))
         return comparability(
             np.array([self._membership(said) for said in self.predictions.references]),
             self._is_forget(),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
@@ -216,7 +216,7 @@ def check_can_retrain(model: Any) -> None:
 
 
 def untrained_models(model: Any, train: Train | None, seed: int, n_models: int = 10) -> list[Any]:
-    """Make nets with random weights where the model under audit trains a torch net; none otherwise.
+    """Make nets with random weights where the model under audit trains a torch classifier; none otherwise.
 
     Parameters
     ----------
@@ -234,6 +234,8 @@ def untrained_models(model: Any, train: Train | None, seed: int, n_models: int =
     list of estimator
         Classifiers that learned nothing. All equal if the net was passed as a module whose weights are the start.
     """
+    if not is_classifier(model):
+        return []
     inner = as_estimator(getattr(model, "estimator", None), "classifier")
     if train is None or not hasattr(inner, "_start") or not hasattr(inner, "predict_proba"):
         return []

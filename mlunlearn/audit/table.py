@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.battery import Attacked, Battery
+from mlunlearn.audit.battery import Attacked
 from mlunlearn.audit.benchmark import scaled_score
 from mlunlearn.audit.bootstrap import BootstrapInterval
 from mlunlearn.audit.predictions import Predictions
+from mlunlearn.audit.regressor_battery import battery_for
 from mlunlearn.audit.resampling import number_of_units, resample_weights, weights_of_all
 from mlunlearn.audit.scores import STRONGEST, Scores, Subject, better
 
@@ -92,7 +93,7 @@ def measure(
     left_out : list of str
         What could not be measured, in words.
     """
-    battery = Battery(predictions, seed)
+    battery = battery_for(predictions, seed)
     attacks = {name: battery.attack(said) for name, said in predictions.models().items()}
     subjects = {
         name: Subject(predictions, said, attacks[name], attacks["retrained"])
