@@ -156,7 +156,7 @@ class TorchEstimator(BaseEstimator):
         train, valid = self._split(X, y)
         n = len(train)
         whole, rest = divmod(n_samples_of(n, epochs, FEWEST_ROWS), n)
-        window = Subset(train, (seed + np.arange(rest)) % n)
+        window = Subset(train, ((seed + np.arange(rest)) % n).tolist())
         for rows, passes in ((window, 1), (train, whole)):
             if len(rows):
                 with _split_into(self.net_, rows, valid):
