@@ -13,7 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
+from mlunlearn.seeds import root_seed
 from mlunlearn.torch_estimator import TorchEstimator
+from mlunlearn.torch_seeds import seeded
 
 _BY_CLASS = (nn.CrossEntropyLoss, nn.NLLLoss)  # they take one output a class
 _ELEMENTWISE = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)  # they broadcast, and only warn
@@ -100,9 +102,12 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         check_classification_targets(y)
         self.classes_ = np.unique(y if classes is None else classes)
 
-    def _check_output(self, output: Any, targets: np.ndarray) -> None:
-        output, k = output[0] if isinstance(output, tuple) else output, len(self.classes_)
-        if isinstance(self.net_.criterion_, _BY_CLASS) and (output.ndim < 2 or output.shape[1] < k):
+    def _check_output(self, X: np.ndarray) -> None:
+        if not isinstance(self.net_.criterion_, _BY_CLASS):
+            return
+        output, k = self._output_of(X), len(self.classes_)
+        output = output[0] if isinstance(output, tuple) else output
+        if output.ndim < 2 or output.shape[1] < k:
             raise ValueError(
                 f"the module returns shape {tuple(output.shape)} for two rows, too few outputs for {k} classes; it "
                 f"should return (n_samples, {k}): give its last layer {k} outputs."
@@ -227,7 +232,12 @@ class TorchRegressor(RegressorMixin, TorchEstimator):
     def _learn_targets(self, y: Any, classes: Any) -> None:
         self._flat, self._bare = np.ndim(y) == 1, False
 
-    def _check_output(self, output: Any, targets: np.ndarray) -> None:
+    def _start(self, X: np.ndarray, y: np.ndarray, classes: Any) -> np.ndarray:
+        X = super()._start(X, y, classes)
+        few, targets = self.cast(X[:2]), self._encode(np.asarray(y)[:2])
+        with seeded(root_seed(self.random_state), self.net_.device):
+            self.net_.notify("on_train_begin", X=few, y=targets)  # where callbacks give the module its widths
+            output = self._output_of(few)
         self._bare = isinstance(output, torch.Tensor) and output.ndim == 1  # (n_samples,)
         target = self._encode(targets).shape
         if isinstance(self.net_.criterion_, _ELEMENTWISE) and getattr(output, "shape", target) != target:
@@ -235,6 +245,7 @@ class TorchRegressor(RegressorMixin, TorchEstimator):
                 f"the module returns shape {tuple(output.shape)} for targets of shape {target}; it should return "
                 "(n_samples, n_outputs), or (n_samples,) for one output."
             )
+        return X
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
         y = np.require(y, np.float32, ["C", "W"]).reshape(len(y), -1)

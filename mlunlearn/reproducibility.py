@@ -52,13 +52,14 @@ def from_known_libraries(estimator: Any) -> bool:
 
     Examples
     --------
+    >>> from fractions import Fraction
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import FunctionTransformer
     >>> from mlunlearn.reproducibility import from_known_libraries
     >>> from_known_libraries(make_pipeline(FunctionTransformer(), LogisticRegression()))
     True
-    >>> from_known_libraries(make_pipeline(FunctionTransformer(lambda X: X), LogisticRegression()))
+    >>> from_known_libraries(make_pipeline(FunctionTransformer(Fraction), LogisticRegression()))
     False
     """
     waiting, seen = [estimator], set()

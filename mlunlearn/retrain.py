@@ -74,8 +74,8 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     -----
     Guarantee: exact to the bit; after `unlearn` the state is that of ``fit(X, y, exclude=forgotten)``. Seeds reach
     every ``random_state``, splitter, torch net and global generator inside. An estimator with parts of other libraries
-    is first trained twice on few rows: if it gives two results, `fit` warns, and the state is only free of the
-    forgotten rows.
+    is first trained twice on a fiftieth of the rows, 32 at least and 256 at most: if it gives two results, `fit` warns,
+    and the state is only free of the forgotten rows.
     Cost: one fit on the retained rows per request.
 
     Examples

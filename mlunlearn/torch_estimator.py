@@ -112,17 +112,16 @@ class TorchEstimator(BaseEstimator):
         return net
 
     def _start(self, X: np.ndarray, y: np.ndarray, classes: Any) -> np.ndarray:
-        """Validate the first rows, build the net, and look at what it returns for two of them."""
+        """Validate the first rows, and build the net."""
         X = self._check_X(X, reset=True)
         self._learn_targets(y, classes)
-        seed = root_seed(self.random_state)
-        self.net_ = self.untrained_net(seed)
-        few, targets = self.cast(X[:2]), self._encode(np.asarray(y)[:2])
-        with seeded(seed, self.net_.device):
-            self.net_.notify("on_train_begin", X=few, y=targets)  # where callbacks give the module its widths
-            output = self.net_.evaluation_step((torch.as_tensor(few), None))
-        self._check_output(output, targets)
+        self.net_ = self.untrained_net(root_seed(self.random_state))
         return X
+
+    def _output_of(self, X: np.ndarray) -> Any:
+        """Return what the module puts out for two rows; what training draws later does not depend on it."""
+        with torch.random.fork_rng(devices=[]):
+            return self.net_.evaluation_step((torch.as_tensor(X[:2]), None))
 
     def _learn_targets(self, y: np.ndarray, classes: Any) -> None:
         raise NotImplementedError
@@ -130,8 +129,8 @@ class TorchEstimator(BaseEstimator):
     def _encode(self, y: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
-    def _check_output(self, output: Any, targets: np.ndarray) -> None:
-        raise NotImplementedError
+    def _check_output(self, X: np.ndarray) -> None:
+        """Refuse a module whose output does not fit the targets, before it is trained."""
 
     # ------------------------------------------------------------------ training
 
@@ -142,7 +141,8 @@ class TorchEstimator(BaseEstimator):
             net.initialize_optimizer()
             net.initialize_history()  # schedulers read the epoch from it
             X, y = self.cast(X), self._encode(y)
-            net.notify("on_train_begin", X=X, y=y)
+            net.notify("on_train_begin", X=X, y=y)  # where callbacks may give the module its widths
+            self._check_output(X)
             try:
                 self._run_passes(X, y, epochs, seed)
             except KeyboardInterrupt as stop:
@@ -156,7 +156,7 @@ class TorchEstimator(BaseEstimator):
         train, valid = self._split(X, y)
         n = len(train)
         whole, rest = divmod(n_samples_of(n, epochs, FEWEST_ROWS), n)
-        window = Subset(train, (seed + np.arange(rest)) % n)
+        window = Subset(train, ((seed + np.arange(rest)) % n).tolist())
         for rows, passes in ((window, 1), (train, whole)):
             if len(rows):
                 with _split_into(self.net_, rows, valid):

@@ -99,8 +99,9 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
     seeing the model, equality in law with fresh shards is lost [2]_.
 
     Seeds reach every ``random_state``, splitter, torch net and global generator inside the estimator. One with parts of
-    other libraries than scikit-learn and torch is first trained twice on few rows, at most a 25th of a fit but for
-    small data: if it gives two results, `fit` warns, and shards are free of the forgotten rows, not equal to the bit.
+    other libraries than scikit-learn and torch is first trained twice on a fiftieth of the rows of a shard, 32 at
+    least and 256 at most: if it gives two results, `fit` warns, and shards are free of the forgotten rows, not equal to
+    the bit.
     Estimators that take no labels but 0, ..., k - 1 are shown those.
 
     Cost: one request retrains one shard from one slice on, ``2/3 + 1/(3 n_slices)`` of the shard on average. Batches

@@ -263,7 +263,7 @@ def test_metadata_routing_changes_nothing(problem, method, scaled):
         routed = make(LogisticRegression().set_fit_request(sample_weight=True)).fit(X, y, weight).unlearn([3])
         np.testing.assert_array_equal(plain.predict_proba(X), routed.predict_proba(X))
         if scaled:
-            with pytest.raises(ValueError, match="sample_weight.* not explicitly set as requested"):
+            with pytest.raises(ValueError, match=r"sample_weight.* not explicitly set as requested"):
                 make(LogisticRegression()).fit(X, y, weight)
 
 
