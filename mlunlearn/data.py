@@ -240,9 +240,11 @@ class TrainingData:
         """Copy the rows at these positions, in this order."""
         return Block(*self._rows(positions, "X", "y", "weight"))
 
-    def changed(self, positions: np.ndarray, block: Block) -> np.ndarray:
-        """Tell which of the rows in a block, read at these positions, are not what they were at `fit`."""
-        return positions[block.checksums(positions) != self.checksums(positions)]
+    def block_and_changes(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
+        """Copy the rows at these positions, and tell which of them are not what they were at `fit`."""
+        *columns, sums = self._rows(positions, "X", "y", "weight", "sums")
+        block = Block(*columns)
+        return block, positions[block.checksums(positions) != sums]
 
     def checksums(self, positions: np.ndarray) -> np.ndarray:
         """Checksums of what the rows at these positions were at `fit`; the rows are not read."""
