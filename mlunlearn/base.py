@@ -295,8 +295,7 @@ class UnlearnerMixin(NamedRows):
 
     def _read(self, positions: np.ndarray, why: str = "retraining on it would not give the promised model") -> Block:
         """Copy the rows at these positions, and refuse them if one was edited since `fit`."""
-        block = self._data.block(positions)
-        changed = self._data.changed(positions, block)
+        block, changed = self._data.block_and_changes(positions)
         if len(changed):
             raise DataChangedError(
                 f"Row {changed.min()} was edited after fit: {why}. Restore the arrays and call attach_data(X, y), or "

@@ -190,11 +190,11 @@ class TrainingData:
         n = X.shape[0]
         positions = np.arange(n) if positions is None else positions
         inputs = checksums_of_rows(X)
-        self.twins, groups = Twins.among(inputs, lambda rows: checksums_of_rows(take_rows(X, rows), key=1))
-        self.labels, codes = np.unique(y, return_inverse=True) if labelled else (None, None)
+        self._twins, groups = Twins.among(inputs, lambda rows: checksums_of_rows(take_rows(X, rows), key=1))
+        self._labels, codes = np.unique(y, return_inverse=True) if labelled else (None, None)
         if codes is not None:
-            self._label_counts = np.bincount(codes, minlength=len(self.labels))
-            codes = codes.astype(np.min_scalar_type(len(self.labels)))
+            self._label_counts = np.bincount(codes, minlength=len(self._labels))
+            codes = codes.astype(np.min_scalar_type(len(self._labels)))
         file_rows = np.arange(n) if _is_on_disk(X) else None
         sums = _checksums(positions, inputs, y, weight)
         self._chunks = [Chunk(positions, X, y, weight, file_rows, sums, codes, groups)]
@@ -232,7 +232,7 @@ class TrainingData:
     @property
     def classes(self) -> np.ndarray:
         """Labels of which a row is held."""
-        return self.labels[self._label_counts > 0]
+        return self._labels[self._label_counts > 0]
 
     def _column(self, name: str) -> Any:
         return join_rows([getattr(chunk, name) for chunk in self._chunks])
@@ -249,17 +249,23 @@ class TrainingData:
         """Copy the rows at these positions, in this order."""
         return Block(*self._rows(positions, "X", "y", "weight"))
 
-    def changed(self, positions: np.ndarray, block: Block) -> np.ndarray:
-        """Tell which of the rows in a block, read at these positions, are not what they were at `fit`."""
-        return positions[block.checksums(positions) != self.checksums(positions)]
+    def block_and_changes(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
+        """Copy the rows at these positions, and tell which of them are not what they were at `fit`."""
+        *columns, sums = self._rows(positions, "X", "y", "weight", "sums")
+        block = Block(*columns)
+        return block, positions[block.checksums(positions) != sums]
 
     def checksums(self, positions: np.ndarray) -> np.ndarray:
         """Checksums of what the rows at these positions were at `fit`; the rows are not read."""
         return self._rows(positions, "sums")[0]
 
+    def labels(self, positions: np.ndarray) -> Any:
+        """Copy the targets at these positions."""
+        return self._rows(positions, "y")[0]
+
     def with_labels(self, labels: list[Any]) -> np.ndarray:
         """Positions of the rows that had one of these labels at `fit`."""
-        wanted = np.isin(self.labels, labels)
+        wanted = np.isin(self._labels, labels)
         return np.concatenate([chunk.positions[wanted[chunk.codes]] for chunk in self._chunks])
 
     def labels_among(self, positions: np.ndarray) -> np.ndarray:
@@ -269,14 +275,14 @@ class TrainingData:
     def labels_lost(self, positions: np.ndarray) -> np.ndarray:
         """Labels that no row would have if those at these positions were gone."""
         gone = self._count_labels(positions)
-        return self.labels[(gone > 0) & (gone == self._label_counts)]
+        return self._labels[(gone > 0) & (gone == self._label_counts)]
 
     def n_twins(self, positions: np.ndarray) -> int:
         """Count rows at these positions with identical inputs among those that would be left."""
-        return self.twins.count(self._rows(positions, "twins")[0])
+        return self._twins.count(self._rows(positions, "twins")[0])
 
     def _count_labels(self, positions: np.ndarray) -> np.ndarray:
-        return np.bincount(self._rows(positions, "codes")[0], minlength=len(self.labels))
+        return np.bincount(self._rows(positions, "codes")[0], minlength=len(self._labels))
 
     def _rows(self, positions: np.ndarray, *names: str) -> list[Any]:
         """Copy columns at these positions, in this order, from the chunks they are in."""
@@ -316,9 +322,9 @@ class TrainingData:
         if not len(positions):
             return self
         left = copy.copy(self)
-        if self.labels is not None:
+        if self._labels is not None:
             left._label_counts = self._label_counts - self._count_labels(positions)
-        left.twins = self.twins.without(self._rows(positions, "twins")[0])
+        left._twins = self._twins.without(self._rows(positions, "twins")[0])
         if self._chunk_size:
             left._chunks = list(self._chunks)
             for chunk, gone in self._by_chunk(positions):

@@ -144,7 +144,8 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
     def _full_size(self, retained: np.ndarray) -> tuple[Any, Any, Any]:
         """Return data with a row for each position; where a row is not retained, another one stands in its place."""
         if len(retained) == self.n_samples_fit_:
-            return self._data.X, self._data.y, self._data.weight
+            X = self._data.X  # in the memory order of selected rows, which transformers may round by
+            return np.ascontiguousarray(X) if isinstance(X, np.ndarray) else X, self._data.y, self._data.weight
         place = np.full(self.n_samples_fit_, 0)
         place[retained] = np.arange(len(retained))
         block = self._data.block(retained).take(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -162,8 +163,9 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
             Values.
         """
         check_is_fitted(self)
-        H = self._features(self._check_input(X, reset=False))
-        return H[:, 1:] @ self.coef_.T + self.intercept_
+        now = copy.copy(self)  # another thread may put a later state in the place of this one
+        H = now._features(now._check_input(X, reset=False))
+        return H[:, 1:] @ now.coef_.T + now.intercept_
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
