@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -25,12 +25,14 @@ class UnlearnerMixin(NamedRows):
 
     A method implements two private hooks and nothing else of the contract:
 
-    - ``_fit()`` learns from the retained rows, read through ``self._read(group)``;
+    - ``_fit()`` learns from the retained rows, ``self._data.block(self._retained())``;
     - ``_unlearn(request)`` forgets ``request.rows`` (ascending positions, none forgotten before) by assigning **new**
       objects to fitted attributes, and returns a `Work`. ``request.classes`` names the classes that were asked for.
-      While it runs, ``forgotten_`` still shows the state before.
+      While it runs, ``forgotten_`` still shows the state before. Rows are read through ``self._read(positions)``, which
+      refuses those that were edited since `fit`.
 
-    A method that retrains parts apart also overrides ``_groups``.
+    A method that needs what the forgotten rows held sets ``_needs_forgotten``. One that reads parts of the data apart
+    also overrides ``_n_groups`` and ``_groups_of``, so that a checksum is kept of each part.
 
     Notes
     -----
@@ -39,6 +41,9 @@ class UnlearnerMixin(NamedRows):
     within a stated rounding error), ``"law"`` (the same distribution) or ``"influence"`` (no stored parameter is a
     function of a forgotten row).
     """
+
+    _needs_forgotten: ClassVar[bool] = False
+    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums", "_forgotten")
 
     if TYPE_CHECKING:  # what a method, and scikit-learn's BaseEstimator, bring along
         _unlearn: Callable[[ForgetRequest], Work]
@@ -93,20 +98,19 @@ class UnlearnerMixin(NamedRows):
         self.seed_ = root_seed(getattr(self, "random_state", None))
         self._ids = self._registered(sample_ids, X, id_key)
         self.n_samples_fit_ = n_samples
-        self.forgotten_ = read_only(np.zeros(n_samples, dtype=bool))
+        self._forgotten = read_only(np.zeros(0, dtype=np.intp))
         self.receipts_ = ()
-        self._data = TrainingData(X, y, sample_weight)
-        self._checksums: dict[int, int] = {}
+        if is_classifier(self):
+            check_classification_targets(y)
+        self._data = TrainingData(X, y, sample_weight, labelled=is_classifier(self))
         if exclude is not None:
             self._exclude(exclude)
         if is_classifier(self):
-            check_classification_targets(y)
-            self._learn_classes(np.unique(self._data.labels(self._retained())))
+            self._learn_classes(self._data.classes)
 
     def _note_what_was_learned(self) -> None:
-        self._forget_ids(
-            np.flatnonzero(self.forgotten_)
-        )  # of excluded rows; until now they said which rows go together
+        self._checksums = self._sums_of_groups(self._data)
+        self._forget_ids(self._forgotten)  # until now they said which rows go together
 
     def _learn_classes(self, labels: np.ndarray) -> None:
         self.classes_ = labels
@@ -194,7 +198,9 @@ class UnlearnerMixin(NamedRows):
         DataNotAttachedError
             If the model was reloaded and holds no training data.
         DataChangedError
-            If the rows to retrain on were edited since `fit`.
+            If a retained row that has to be read again was edited since `fit`; the error names it. What the rows to be
+            forgotten hold by now does not matter, so they can be erased at the source first, unless the method reads
+            them once more, as it then says.
 
         Notes
         -----
@@ -217,7 +223,7 @@ class UnlearnerMixin(NamedRows):
         else:
             named = resolve_classes(classes, self._known_classes())
             asked = self._rows_of_classes(named)
-        before = self.forgotten_[asked]
+        before = self._is_forgotten(asked)
         request = ForgetRequest(rows=asked[~before], already=asked[before], classes=named)
         self._check_something_is_left(request)
         return request
@@ -229,27 +235,31 @@ class UnlearnerMixin(NamedRows):
         return [*self.classes_.tolist(), *forgotten]
 
     def _rows_of_classes(self, classes: tuple[Any, ...]) -> np.ndarray:
-        retained = self._retained()
-        return retained[np.isin(self._data.labels(retained), list(classes))]
+        return self._data.with_labels(list(classes))
 
     def _check_something_is_left(self, request: ForgetRequest) -> None:
-        left = self._retained_without(request.rows)
-        if not len(left):
+        if len(request.rows) == self._count_retained(request.of):
             raise ForgetRequestError(
                 "the request names every row that is left; a model of nothing is no model. Delete the model instead."
             )
         if not is_classifier(self) or request.classes or not len(request.rows):
             return
-        labels_left = self._data.labels(left)
-        for label in np.unique(self._data.labels(request.rows)).tolist():
-            if not (labels_left == label).any():
-                raise ForgetRequestError(
-                    f"the request names the last rows of class {label!r}. To forget the class itself, ask for it: "
-                    f"unlearn(classes=[{label!r}]); to keep it, leave one of its rows."
-                )
+        for label in self._data.labels_lost(request.rows).tolist():
+            raise ForgetRequestError(
+                f"the request names the last rows of class {label!r}. To forget the class itself, ask for it: "
+                f"unlearn(classes=[{label!r}]); to keep it, leave one of its rows."
+            )
+
+    def _count_twins(self, request: ForgetRequest) -> int:
+        return self._data.n_twins(request.rows)
 
     def _serve(self, request: ForgetRequest) -> Work:
+        if self._needs_forgotten:
+            self._read(request.rows, f"{type(self).__name__} reads what it forgets; erase at the source after unlearn")
+        checksums = self._checksums.copy()
+        np.subtract.at(checksums, self._groups_of(request.rows), self._data.checksums(request.rows))
         work = self._unlearn(request)
+        self._checksums = checksums
         self._let_go(request.rows)
         self._forget_ids(request.rows)
         if request.classes and self.guarantee != "approximate":
@@ -257,15 +267,23 @@ class UnlearnerMixin(NamedRows):
         return work
 
     def _let_go(self, rows: np.ndarray) -> None:
-        forgotten = self.forgotten_.copy()
-        forgotten[rows] = True
-        self.forgotten_ = read_only(forgotten)
+        self._forgotten = read_only(np.union1d(self._forgotten, rows))
         self._data = self._data.without(rows)
 
     def _count_retained(self, of: str) -> int:
-        return int((~self.forgotten_).sum())
+        return self.n_samples_fit_ - len(self._forgotten)
 
     # --------------------------------------------------------------- data
+
+    @property
+    def forgotten_(self) -> np.ndarray:
+        """Which rows given to `fit` are forgotten; a fresh mask, write-protected."""
+        mask = np.zeros(self.n_samples_fit_, dtype=bool)
+        mask[self._forgotten] = True
+        return read_only(mask)
+
+    def _is_forgotten(self, rows: np.ndarray) -> np.ndarray:
+        return np.isin(rows, self._forgotten)
 
     def _retained(self) -> np.ndarray:
         return np.flatnonzero(~self.forgotten_)
@@ -275,21 +293,40 @@ class UnlearnerMixin(NamedRows):
         left[rows] = False
         return np.flatnonzero(left)
 
-    def _group(self, group: int) -> np.ndarray:
-        """Positions of the retained rows that have a checksum together, in training order."""
-        return self._retained()
-
-    def _read(self, group: int) -> Block:
-        """Copy the retained rows of a group, and refuse them if they were edited since they were learned."""
-        block = self._data.block(self._group(group))
-        self._refuse_edited(group, block)
+    def _read(self, positions: np.ndarray, why: str = "retraining on it would not give the promised model") -> Block:
+        """Copy the rows at these positions, and refuse them if one was edited since `fit`."""
+        block = self._data.block(positions)
+        changed = self._data.changed(positions, block)
+        if len(changed):
+            raise DataChangedError(
+                f"Row {changed.min()} was edited after fit: {why}. Restore the arrays and call attach_data(X, y), or "
+                f"fit again. ({len(changed)} of {len(positions)} rows that are read differ.)"
+            )
         return block
 
-    def _refuse_edited(self, group: int, block: Block) -> None:
-        if block.checksum != self._checksums[group]:
+    @property
+    def _n_groups(self) -> int:
+        """Parts of the data that have a checksum each."""
+        return 1
+
+    def _groups_of(self, rows: np.ndarray) -> np.ndarray:
+        """Part that each row is in."""
+        return np.zeros(len(rows), dtype=np.intp)
+
+    def _sums_of_groups(self, data: TrainingData) -> np.ndarray:
+        sums = np.zeros(self._n_groups, dtype=np.uint64)
+        np.add.at(sums, self._groups_of(data.positions), data.sums)
+        return sums
+
+    def _refuse_other_data(self, data: TrainingData) -> None:
+        """Compare the rows that are held, part by part, with the checksums taken as the model learned them."""
+        differing = np.flatnonzero(self._sums_of_groups(data) != self._checksums)
+        if len(differing):
+            rows = data.positions[self._groups_of(data.positions) == differing[0]]
+            named = ", ".join(map(str, rows[:5].tolist())) + (", ..." if len(rows) > 5 else "")
             raise DataChangedError(
-                "The training data was edited after fit: retraining on it would not give the promised model. Restore "
-                "the arrays and call attach_data(X, y), or fit again."
+                f"The data is not what the model was fitted on: of the {len(rows)} row(s) at positions {named} at "
+                "least one differs, is missing or stands in another place. Pass the arrays given to fit, unchanged."
             )
 
     def attach_data(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -299,7 +336,8 @@ class UnlearnerMixin(NamedRows):
         ----------
         X, y, sample_weight : as given to `fit`
             Either all rows given to `fit` (those forgotten since may hold anything), or the retained rows
-            alone, in the same order.
+            alone, in the same order. Rows that are to be forgotten next are still retained: no checksum of single rows
+            is saved, so erase them at the source after this call.
 
         Returns
         -------
@@ -327,9 +365,9 @@ class UnlearnerMixin(NamedRows):
             X, y, sample_weight = (take_rows(_as_rows(v), retained) for v in (X, y, sample_weight))
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=False)
         everything = len(retained) == self.n_samples_fit_
-        self._data = TrainingData(X, y, sample_weight, None if everything else retained)
-        for group in self._checksums:
-            self._read(group)
+        data = TrainingData(X, y, sample_weight, None if everything else retained, labelled=is_classifier(self))
+        self._refuse_other_data(data)
+        self._data = data
 
 
 def _is_text(X: Any) -> bool:

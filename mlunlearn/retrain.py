@@ -88,15 +88,11 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         refuse_frozen(as_estimator(self.estimator), type(self).__name__)
         self._template = clone(as_estimator(self.estimator))  # later changes to the one passed in do not count
         check_takes_weight(self._template, self._data.weight)
-        block = self._data.block(self._retained())
-        self._checksums[0] = block.checksum
-        self.estimator_ = self._trained(block)
+        self.estimator_ = self._trained(self._data.block(self._retained()))
 
     def _unlearn(self, request: ForgetRequest) -> Work:
-        retained = self._retained()
-        block = self._read(0).take(~np.isin(retained, request.rows, assume_unique=True))
+        block = self._read(self._retained_without(request.rows))
         self.estimator_ = self._trained(block)
-        self._checksums = {0: block.checksum}
         return Work(samples=len(block), full=len(block))
 
     def _trained(self, block: Block) -> BaseEstimator:

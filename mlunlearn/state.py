@@ -90,8 +90,9 @@ class ForgettingState:
             beside = copy.copy(self)
             beside._require_data()
             request = beside._resolve(*names)
+            twins = beside._count_twins(request)
             work = beside._serve(request) if len(request.rows) else Work(samples=0, full=0)
-            beside._file_receipt(request, work, started, request_id=request_id, reason=reason)
+            beside._file_receipt(request, work, started, request_id=request_id, reason=reason, twins=twins)
             self.__dict__ = vars(beside)
         return self
 
@@ -104,7 +105,11 @@ class ForgettingState:
         return self
 
     def _note_what_was_learned(self) -> None:
-        """Do what is left to do when the method has learned."""
+        """Do what is left to do when the method has learned, such as taking checksums of what it read."""
+
+    def _count_twins(self, request: ForgetRequest) -> int | None:
+        """Count what is forgotten and has an identical copy among what is retained; None where nobody counts."""
+        return None
 
     # --------------------------------------------------------------- state
 

@@ -147,6 +147,7 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
     """Base of methods that edit the weights of a trained network; a method implements `_edit`."""
 
     guarantee = "approximate"
+    _needs_forgotten = True
 
     estimator: Any
     random_state: Any
@@ -156,7 +157,6 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
 
     def _fit(self) -> None:
         block = self._data.block(self._retained())
-        self._checksums[0] = block.checksum
         if self._data.weight is not None:
             raise ValueError(f"{type(self).__name__} trains a torch network, which takes no sample_weight.")
         if isinstance(self.estimator, FrozenEstimator):
@@ -172,8 +172,9 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
         )
 
     def _unlearn(self, request: ForgetRequest) -> Work:
-        block = self._read(0)
-        keep = ~np.isin(self._retained(), request.rows, assume_unique=True)
+        rows = self._retained() if self._needs_forgotten else self._retained_without(request.rows)
+        block = self._read(rows)
+        keep = ~np.isin(rows, request.rows, assume_unique=True)
         model = copy.deepcopy(self.estimator_)
         kept = block.take(keep)
         model.refit_steps(kept.X, kept.y)
@@ -185,7 +186,6 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
         if getattr(model, "adopted_", False):  # back to the units it came in
             _move_scales(model, edit.X[:8], np.zeros_like(edit.retained_mean), np.ones_like(edit.retained_scale))
         self.estimator_ = model
-        self._checksums = {0: kept.checksum}
         return Work(samples=samples, full=len(kept) * model.regressor_.max_epochs)
 
     def _edited(self, model: StandardizedRegressor, edit: Edit) -> None:

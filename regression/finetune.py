@@ -59,6 +59,8 @@ class FineTuneRegressor(EditedRegressor):
     'approximate'
     """
 
+    _needs_forgotten = False
+
     def __init__(
         self,
         estimator: Any,

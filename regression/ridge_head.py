@@ -86,9 +86,7 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
         if not self.alpha > 0:
             raise ValueError(f"alpha must be positive, got {self.alpha!r}.")
         self._check_features()
-        n_blocks = -(-self.n_samples_fit_ // _ROWS)
-        blocks = [self._data.block(self._group(b)) for b in range(n_blocks)]
-        self._checksums = {b: block.checksum for b, block in enumerate(blocks)}
+        blocks = [self._data.block(self._rows_left(b)) for b in range(self._n_groups)]
         self._flat = np.ndim(blocks[0].y) == 1
         with one_thread():
             self._sums: list[Sums | None] = [self._summed(block) for block in blocks]
@@ -103,22 +101,28 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
             f"module, or FrozenEstimator({type(given).__name__}(...).fit(other_data))."
         )
 
-    def _group(self, group: int) -> np.ndarray:
-        retained = self._retained()
-        first, last = np.searchsorted(retained, [group * _ROWS, (group + 1) * _ROWS])
-        return retained[first:last]
+    @property
+    def _n_groups(self) -> int:
+        return -(-self.n_samples_fit_ // _ROWS)
+
+    def _groups_of(self, rows: np.ndarray) -> np.ndarray:
+        return rows // _ROWS
+
+    def _rows_left(self, block: int, without: Any = ()) -> np.ndarray:
+        rows = np.arange(block * _ROWS, min((block + 1) * _ROWS, self.n_samples_fit_))
+        return rows[~self._is_forgotten(rows) & ~np.isin(rows, without)]
 
     def _unlearn(self, request: ForgetRequest) -> Work:
         rows = request.rows
-        sums, checksums, samples = list(self._sums), dict(self._checksums), 0
+        sums, samples = list(self._sums), 0
         with one_thread():
             for b in np.unique(rows // _ROWS).tolist():
-                block = self._read(b).take(~np.isin(self._group(b), rows, assume_unique=True))
-                sums[b], checksums[b] = self._summed(block), block.checksum
+                block = self._read(self._rows_left(b, without=rows))
+                sums[b] = self._summed(block)
                 samples += len(block)
             self._solve(sums)
-        self._sums, self._checksums = sums, checksums
-        return Work(samples=samples, full=len(self._retained_without(rows)))
+        self._sums = sums
+        return Work(samples=samples, full=self._count_retained(request.of) - len(rows))
 
     def _features(self, X: Any) -> np.ndarray:
         if isinstance(self.estimator, nn.Module):

@@ -80,6 +80,8 @@ class ShrinkPerturbRegressor(EditedRegressor):
     'approximate'
     """
 
+    _needs_forgotten = False
+
     def __init__(
         self,
         estimator: Any,

@@ -142,13 +142,14 @@ def _unpacked(train: Any, held: TrainingData | None) -> tuple[Any, Any, Any]:
 
 def _check_same_rows(model: Any, X: Any, y: Any, weight: Any) -> None:
     """Compare the retained rows with the checksums the model took of them."""
-    checksums = getattr(model, "_checksums", {})
     data = TrainingData(*model._check_training_input(X, y, weight, reset=False))
-    if any(data.block(model._group(group)).checksum != known for group, known in checksums.items()):
+    try:
+        model._refuse_other_data(data.without(np.flatnonzero(model.forgotten_)))
+    except DataChangedError as error:
         raise DataChangedError(
             "the retained rows of train are not those the model learned from: references fitted on them would prove "
             "nothing. Pass the data given to fit, unchanged and in the same order."
-        )
+        ) from error
 
 
 def train_source(train: Train) -> Source:

@@ -12,7 +12,7 @@ from mlunlearn.checks.data import Problem
 from mlunlearn.checks.harness import after, check, learn, need_shards, require, rows_shown, shards_of, watch
 from mlunlearn.checks.state import learned_state, state_differences
 
-FOLLOWS_ROWS = ("forgotten_", "_checksums", "_shard_classes", "_spent")
+FOLLOWS_ROWS = ("_forgotten", "allocation_", "_checksums", "_shard_classes", "_spent")
 """State that names or fingerprints the rows themselves, not what was learned from them."""
 
 

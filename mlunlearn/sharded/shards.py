@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -79,17 +78,14 @@ class Job(NamedTuple):
         Which one, and from which slice on.
     block : Block
         Its retained rows, in training order.
-    positions : ndarray of int
-        Their positions.
-    changed : sequence of int
-        Slices whose rows are not those that were trained on before.
+    sizes : ndarray of int, shape (n_slices,)
+        How many of them are in each slice.
     """
 
     shard: int
     start: int
     block: Block
-    positions: np.ndarray
-    changed: Sequence[int]
+    sizes: np.ndarray
 
 
 class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
@@ -155,7 +151,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self._learner = learner_for(template, self.n_slices, self.epochs)
         check_takes_weight(self._learner.estimator, self._data.weight, self._learner.call)
         self.n_slices_ = self._learner.n_slices
-        self.allocation_ = self._allocate(deletion_probability)
+        self.allocation_ = self._allocate(deletion_probability).without(self._forgotten)
         self.n_shards_ = self.allocation_.n_shards
         self._shard_classes: list[Any] = [None] * self.n_shards_
         self._spent: list[list[int]] = [[] for _ in range(self.n_shards_)]
@@ -164,28 +160,22 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _unlearn(self, request: ForgetRequest) -> Work:
         rows = request.rows
-        shards = self.allocation_.shard[rows]
+        shards = self.allocation_.cells(rows) // self.n_slices_
         hit = np.unique(shards).tolist()
         starts = self._train((self._cut_out(shard, rows[shards == shard]) for shard in hit), len(hit))
+        self.allocation_ = self.allocation_.without(rows)
         samples = sum(sum(self._spent[shard][start:]) for shard, start in zip(hit, starts, strict=True))
         return Work(samples, sum(map(sum, self._spent)), {"shards": hit, "slices": starts})
 
     def _cut_out(self, shard: int, gone: np.ndarray) -> Job:
         """Take what is left of a shard, refuse it if it was edited, and find the slice to restart from."""
-        hit = np.unique(self.allocation_.slice[gone]).tolist()
-        rows = self._retained_rows(shard)
-        left = rows[~np.isin(rows, gone, assume_unique=True)]
-        block = self._data.block(left)
-        for part, stretch in enumerate(self._slices(left)):
-            group = shard * self.n_slices_ + part
-            if part in hit:
-                self._read(group)  # with the rows that go
-            else:
-                self._refuse_edited(group, block.part(stretch))
-        start = min(hit)
+        rows, slices = self._retained_rows(shard), self._slices(shard)
+        keep = ~np.isin(rows, gone, assume_unique=True)
+        block = self._read(rows[keep])
+        start = int(slices[~keep].min())
         if self._task == "classifier" and not np.array_equal(np.unique(block.y), self._shard_classes[shard]):
             start = 0  # the shard lost a label, and its first slice was told all labels
-        return Job(shard, start, block, left, hit)
+        return Job(shard, start, block, np.bincount(slices[keep], minlength=self.n_slices_))
 
     # ------------------------------------------------------------ training
 
@@ -228,27 +218,23 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _fresh_jobs(self) -> Iterator[Job]:
         for shard in range(self.n_shards_):
             rows = self._retained_rows(shard)
-            yield Job(shard, 0, self._data.block(rows), rows, range(self.n_slices_))
+            sizes = np.bincount(self._slices(shard), minlength=self.n_slices_)
+            yield Job(shard, 0, self._data.block(rows), sizes)
 
     def _train(self, jobs: Iterable[Job], n_total: int) -> list[int]:
         """Train shards, in parallel, put the results in place at the end, and tell which slices they started from.
 
         Jobs are drawn one by one, so that the rows of few shards are in memory at once.
         """
-        checkpoints, spent = list(self.checkpoints_), list(self._spent)
-        classes, checksums = list(self._shard_classes), dict(self._checksums)
+        checkpoints, spent, classes = list(self.checkpoints_), list(self._spent), list(self._shard_classes)
         shards: list[int] = []
         starts: list[int] = []
 
         def tasks() -> Iterator[Any]:
-            for shard, start, block, positions, changed in jobs:
+            for shard, start, block, sizes in jobs:
                 shards.append(shard)
                 starts.append(start)
-                stretches = self._slices(positions)
-                for part in changed:
-                    checksums[shard * self.n_slices_ + part] = block.part(stretches[part]).checksum
                 classes[shard] = np.unique(block.y) if self._task == "classifier" else None
-                sizes = np.bincount(self.allocation_.slice[positions], minlength=self.n_slices_)
                 kept = self.checkpoints_[shard][:start]
                 yield delayed(train_shard)(self._learner, block, sizes, kept, classes[shard], (self.seed_, shard))
 
@@ -257,24 +243,23 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         for place, result in enumerate(progress):
             shard, (checkpoints[shard], newly_spent) = shards[place], result
             spent[shard] = [*spent[shard][: self.n_slices_ - len(newly_spent)], *newly_spent]
-        self.checkpoints_, self._spent = checkpoints, spent
-        self._shard_classes, self._checksums = classes, checksums
+        self.checkpoints_, self._spent, self._shard_classes = checkpoints, spent, classes
         return starts
 
     def _retained_rows(self, shard: int) -> np.ndarray:
-        rows = self.allocation_.rows(shard)
-        return rows[~self.forgotten_[rows]]
+        return self.allocation_.rows(shard)
 
-    def _slices(self, rows: np.ndarray) -> list[slice]:
-        """Where each slice stands among rows of a shard."""
-        ends = np.searchsorted(self.allocation_.slice[rows], np.arange(self.n_slices_ + 1)).tolist()
-        return [slice(*pair) for pair in pairwise(ends)]
+    def _slices(self, shard: int) -> np.ndarray:
+        """Slice of each retained row of a shard, in training order."""
+        return np.repeat(np.arange(self.n_slices_), self.allocation_.sizes[shard])[: len(self._retained_rows(shard))]
 
-    def _group(self, group: int) -> np.ndarray:
-        """Rows of one slice: what is read again may be less than a shard, and is checked slice by slice."""
-        shard, part = divmod(group, self.n_slices_)
-        rows = self._retained_rows(shard)
-        return rows[self._slices(rows)[part]]
+    @property
+    def _n_groups(self) -> int:
+        return self.n_shards_ * self.n_slices_
+
+    def _groups_of(self, rows: np.ndarray) -> np.ndarray:
+        """Slices: what is read again may be less than a shard."""
+        return self.allocation_.cells(rows)
 
     # ---------------------------------------------------------- prediction
 
@@ -286,7 +271,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _aggregate(self, predict: Any, X: Any) -> np.ndarray:
         X = self._check_input(X, reset=False)
-        sizes = self.allocation_.counts(~self.forgotten_).sum(axis=1)
+        sizes = self.allocation_.sizes.sum(axis=1)
         weights = sizes if self.weighting == "size" else (sizes > 0).astype(int)
         return weighted_mean([predict(model, X) for model in self.estimators_], weights[weights > 0])
 

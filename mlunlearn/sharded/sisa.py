@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Literal
 
 import numpy as np
@@ -61,7 +62,7 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
     checkpoints_ : list of list of classifier or None
         The state of each shard after each slice; None where nothing was learned yet.
     allocation_ : Allocation
-        Shard and slice of every row given to `fit`.
+        Shard and slice of every retained row.
     n_shards_, n_slices_ : int
         Shards and slices in use.
     n_samples_fit_ : int
@@ -161,8 +162,9 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
             Rows sum to one; columns as in ``classes_``.
         """
         check_is_fitted(self)
+        now = copy.copy(self)  # another thread may put a later state in the place of this one
         predict = votes if self.aggregation == "vote" else probabilities
-        return self._aggregate(lambda model, rows: predict(model, rows, self.classes_), X)
+        return now._aggregate(lambda model, rows: predict(model, rows, now.classes_), X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class with most votes, or with the highest mean probability.
@@ -177,8 +179,9 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
         ndarray of shape (n_samples,)
             Labels.
         """
-        proba = self.predict_proba(X)
-        return self.classes_[np.argmax(proba, axis=1)]
+        check_is_fitted(self)
+        now = copy.copy(self)
+        return now.classes_[np.argmax(now.predict_proba(X), axis=1)]
 
 
 class SISARegressor(RegressorMixin, ShardedUnlearner):
@@ -213,7 +216,7 @@ class SISARegressor(RegressorMixin, ShardedUnlearner):
     checkpoints_ : list of list of regressor or None
         The state of each shard after each slice.
     allocation_ : Allocation
-        Shard and slice of every row given to `fit`.
+        Shard and slice of every retained row.
     n_shards_, n_slices_ : int
         Shards and slices in use.
     n_samples_fit_ : int
@@ -283,4 +286,4 @@ class SISARegressor(RegressorMixin, ShardedUnlearner):
             Values.
         """
         check_is_fitted(self)
-        return self._aggregate(lambda model, rows: np.asarray(model.predict(rows), dtype=float), X)
+        return copy.copy(self)._aggregate(lambda model, rows: np.asarray(model.predict(rows), dtype=float), X)

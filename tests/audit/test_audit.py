@@ -265,7 +265,7 @@ class TestRefused:
     def test_models_that_came_trained(self, data):
         X, y = data
         model = DoesNothing(FrozenEstimator(tree().fit(X, y)))
-        model.n_samples_fit_, model.forgotten_ = N_TRAIN, np.arange(N_TRAIN) < 5
+        model.n_samples_fit_, model._forgotten = N_TRAIN, np.arange(5)
         with pytest.raises(ValueError, match="FrozenEstimator"):
             run(model, data)
 

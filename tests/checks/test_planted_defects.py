@@ -73,8 +73,8 @@ class ForgetsAgain(Retrain):
     def _unlearn(self, request):
         return super()._unlearn(replace(request, rows=request.rows[~self.forgotten_[request.rows]]))
 
-    def _read(self, group):
-        return self._data.block(self._group(group))
+    def _read(self, positions, *why):
+        return self._data.block(positions)
 
 
 @planted("check_receipts")
@@ -157,8 +157,8 @@ class CommitsInTwoSteps(Retrain):
 
 @planted("check_edited_data_is_noticed")
 class TrustsTheArrays(Retrain):
-    def _read(self, group):
-        return self._data.block(self._group(group))
+    def _read(self, positions, *why):
+        return self._data.block(positions)
 
 
 @planted("check_saved_model_holds_no_rows")
@@ -354,8 +354,8 @@ class RetrainsEveryShard(SISAClassifier):
         work = super()._unlearn(request)
         left = self._retained_without(request.rows)
         shards = (left[self.allocation_.shard[left] == shard] for shard in range(self.n_shards_))
-        every = range(self.n_slices_)
-        jobs = [Job(k, 0, self._data.block(positions), positions, every) for k, positions in enumerate(shards)]
+        counts = self.allocation_.sizes
+        jobs = [Job(k, 0, self._data.block(rows), counts[k]) for k, rows in enumerate(shards)]
         self._train(jobs, len(jobs))
         return work
 
@@ -401,8 +401,8 @@ class OnlySaysSo(Reseeding):
         super()._unlearn(replace(request, rows=request.rows[:0]))
         return Work(0, 1)
 
-    def _read(self, group):
-        return self._data.block(self._group(group))
+    def _read(self, positions, *why):
+        return self._data.block(positions)
 
 
 class Blends(UnlearnerMixin, LogisticRegression):
