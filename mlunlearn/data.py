@@ -18,7 +18,7 @@ from scipy import sparse
 
 from mlunlearn._compat import _safe_indexing
 from mlunlearn.checksums import checksums_of_rows, combined
-from mlunlearn.labels import drop_unused_labels, labels_of
+from mlunlearn.row_labels import drop_unused_labels, labels_of
 from mlunlearn.twins import Twins
 
 CHUNK_BYTES = 2**21

@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.exceptions import ForgetRequestError
 from mlunlearn.ids import IdRegister, register_ids
-from mlunlearn.labels import LABELLED, RowLabels, align_with
 from mlunlearn.requests import resolve_positions
+from mlunlearn.row_labels import LABELLED, RowLabels, align_with
 from mlunlearn.state import ForgettingState, turn
 
 

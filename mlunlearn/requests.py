@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlunlearn.exceptions import ForgetRequestError, UnknownIdError
 from mlunlearn.ids import IdRegister
-from mlunlearn.labels import LABELLED, RowLabels, resolve_labelled
+from mlunlearn.row_labels import LABELLED, RowLabels, resolve_labelled
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class RowLabels:
     --------
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from mlunlearn.labels import RowLabels
+    >>> from mlunlearn.row_labels import RowLabels
     >>> labels = RowLabels(pd.Index(["ann", "bob", "cy"]), np.arange(3))
     >>> labels.named(pd.Index(["cy", "ann"]), "forget_idx")
     array([2, 0])
@@ -198,7 +198,7 @@ def align_with(X: Any, values: Any, argument: str) -> Any:
     Examples
     --------
     >>> import pandas as pd
-    >>> from mlunlearn.labels import align_with
+    >>> from mlunlearn.row_labels import align_with
     >>> frame = pd.DataFrame({"x": [1.0, 2.0]}, index=["b", "a"])
     >>> align_with(frame, pd.Series({"a": "ann", "b": "bob"}), "sample_ids").tolist()
     ['bob', 'ann']
