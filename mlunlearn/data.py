@@ -262,6 +262,10 @@ class TrainingData:
         wanted = np.isin(self.labels, labels)
         return np.concatenate([chunk.positions[wanted[chunk.codes]] for chunk in self._chunks])
 
+    def labels_among(self, positions: np.ndarray) -> np.ndarray:
+        """Labels that the rows at these positions had at `fit`."""
+        return self.labels[np.flatnonzero(self._count_labels(positions))]
+
     def labels_lost(self, positions: np.ndarray) -> np.ndarray:
         """Labels that no row would have if those at these positions were gone."""
         gone = self._count_labels(positions)
