@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 import sys
@@ -32,6 +33,8 @@ SCORES = {
     "accuracy_forget": "accuracy on forgotten",
     "auc_unseen": "AUC unseen",
     "gap_forget": "gap on forgotten",
+    "fidelity_test": "fidelity",
+    "peak_mib": "peak MiB",
 }
 REGRESSIONS = ("diabetes", "etth1", "sts", "mufac")
 SCENARIOS = ("low", "middle", "high", "random")
@@ -159,6 +162,8 @@ def _graph(name: str, title: str) -> str:
 
 
 def _over(values: list[float], digits: int) -> str:
+    if any(value is None or math.isnan(value) for value in values):
+        return ""
     return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 
 

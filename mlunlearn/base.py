@@ -110,7 +110,7 @@ class UnlearnerMixin(NamedRows):
 
     def _note_what_was_learned(self) -> None:
         self._checksums = self._sums_of_groups(self._data)
-        self._forget_ids(self._forgotten)  # until now they said which rows go together
+        self._forget_ids(self._forgotten)  # of excluded rows; until now they said which rows go together
 
     def _learn_classes(self, labels: np.ndarray) -> None:
         self.classes_ = labels

@@ -250,8 +250,8 @@ class TrainingData:
     @property
     def row_labels(self) -> pd.Index | None:
         """Labels of the held rows of a data frame; None for other data."""
-        first, *others = (labels_of(chunk.X) for chunk in self._chunks)
-        return first.append(others) if others and first is not None else first
+        first, *others = [labels_of(chunk.X) for chunk in self._chunks]
+        return first if first is None else first.append(others)
 
     def block(self, positions: np.ndarray) -> Block:
         """Copy the rows at these positions, in this order."""

@@ -1,13 +1,12 @@
 """Regression unlearning: continuous targets from images, text, series and tables."""
 
+from mlunlearn.audit import error_attack, sample_errors
 from mlunlearn.regression.activations import attention_distance, attention_map, find_layers
 from mlunlearn.regression.audit import (
-    error_attack,
     member_share,
     pointwise_distance,
     prediction_distance,
     regression_report,
-    sample_errors,
 )
 from mlunlearn.regression.blindspot import BlindspotRegressor
 from mlunlearn.regression.faces import agedb, mufac_ages

@@ -17,6 +17,7 @@ PACKAGES = (
     "mlunlearn.audit",
     "mlunlearn.checks",
     "mlunlearn.graph",
+    "mlunlearn.graph.audit",
     "mlunlearn.regression",
     "mlunlearn.sharded",
     "mlunlearn.vision",

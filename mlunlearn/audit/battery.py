@@ -137,8 +137,6 @@ def _svc_name(feature: str) -> str:
 
 def _possible_attacks(predictions: Predictions) -> tuple[list[str], list[str]]:
     """Names of the attacks that can be run, and in words which cannot and why."""
-    if predictions.task != "classifier":
-        return [], ["membership attacks: they are for classifiers"]
     if "forget" not in predictions.sizes:
         return [], []
     sides = ("forget", predictions.nonmembers)

@@ -1,29 +1,27 @@
-"""ROC curves of the strongest attack on each model, small enough to save."""
+"""ROC curves of one attack on every model, small enough to save."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_curve
 
-from mlunlearn.audit.battery import Attacked
+from mlunlearn.audit.judge import Judge
 
 MAX_POINTS = 200
 
 
 @dataclass(frozen=True)
 class RocCurve:
-    """Points of one model's ROC curve under the attack that is strongest on it.
+    """Points of one model's ROC curve under the attack by the score of the verdict, the same for every model.
 
     Parameters
     ----------
     model : str
-        "original", "unlearned", "retrained" or "null 1".
-    attack : str
-        The attack. Where its AUC is below 0.5 the curve is that of its scores turned round.
+        "original", "unlearned", "retrained", "null 1" and so on.
+    auc : float
+        Area; below one half the forgotten rows look less like members than unseen ones.
     fpr : tuple of float
         Rates of wrongly accused non-members.
     tpr : tuple of float
@@ -31,43 +29,47 @@ class RocCurve:
     """
 
     model: str
-    attack: str
+    auc: float
     fpr: tuple[float, ...]
     tpr: tuple[float, ...]
 
 
-def roc_curves(attacks: Mapping[str, Mapping[str, Attacked]]) -> tuple[RocCurve, ...]:
-    """Find the attack that is strongest on each model, and its curve.
+def roc_curves(judge: Judge) -> tuple[RocCurve, ...]:
+    """Attack every model by one score.
 
     Parameters
     ----------
-    attacks : mapping of str to mapping of str to Attacked
-        By model and by attack.
+    judge : Judge
+        Knows the models and the score.
 
     Returns
     -------
     tuple of RocCurve
-        One for every model; none if there was no attack. The strongest attack is that whose AUC is farthest from 0.5.
+        One for every model; none without forgotten rows.
     """
-    return tuple(_strongest(model, on_model) for model, on_model in attacks.items() if on_model)
+    predictions = judge.predictions
+    if "forget" not in predictions.sizes:
+        return ()
+    return tuple(
+        _curve(name, judge.signal(said, "forget"), judge.signal(said, predictions.nonmembers))
+        for name, said in predictions.models().items()
+    )
 
 
-def _strongest(model: str, attacks: Mapping[str, Attacked]) -> RocCurve:
-    name = max(attacks, key=lambda name: abs(attacks[name].result.auc - 0.5))
-    result = attacks[name].result
-    assert result.of_members is not None  # every attack of the battery keeps its evidence
-    assert result.of_nonmembers is not None
-    members, nonmembers = result.of_members.scores, result.of_nonmembers.scores
-    scores = np.concatenate([members, nonmembers]) * (1.0 if result.auc >= 0.5 else -1.0)
-    fpr, tpr, _ = roc_curve(np.repeat([1, 0], [len(members), len(nonmembers)]), scores)
+def _curve(model: str, members: NDArray[np.float64], nonmembers: NDArray[np.float64]) -> RocCurve:
+    scores = np.concatenate([members, nonmembers])
+    order = np.argsort(-scores, kind="stable")
+    is_member = (order < len(members)).astype(float)
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    tpr = np.append(0.0, np.cumsum(is_member)[last] / len(members))
+    fpr = np.append(0.0, np.cumsum(1.0 - is_member)[last] / len(nonmembers))
     kept = _spread(fpr)
-    return RocCurve(model, name, tuple(fpr[kept].tolist()), tuple(tpr[kept].tolist()))
+    return RocCurve(model, float(np.trapezoid(tpr, fpr)), tuple(fpr[kept].tolist()), tuple(tpr[kept].tolist()))
 
 
 def _spread(fpr: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Choose points that are spread evenly on a logarithmic axis, both ends among them."""
+    """Choose points that are spread evenly, both ends among them."""
     if len(fpr) <= MAX_POINTS:
         return np.arange(len(fpr))
-    smallest = fpr[fpr > 0].min()
-    wanted = np.concatenate([[0.0], np.geomspace(smallest, 1.0, MAX_POINTS - 2)])
-    return np.union1d(np.searchsorted(fpr, wanted).clip(max=len(fpr) - 1), [len(fpr) - 1])
+    wanted = np.linspace(0.0, 1.0, MAX_POINTS - 1)
+    return np.union1d(np.searchsorted(fpr, wanted).clip(max=len(fpr) - 1), [0, len(fpr) - 1])

@@ -15,30 +15,32 @@ from mlunlearn.audit.predictions import DATA, ByData, Outputs, Predictions
 
 def collect(
     sources: Mapping[str, Source],
-    unlearned: Answers,
+    audited: Mapping[str, Answers],
     references: list[Answers],
     original: Answers | None,
     untrained: list[Answers],
-) -> Predictions:
+) -> tuple[Predictions, dict[str, ByData]]:
     """Put the answers of all models into one form.
 
     Parameters
     ----------
     sources : mapping of str to Source
         What the models were asked.
-    unlearned, references, original : Answers, list of Answers, Answers or None
+    audited, references, original : mapping of str to Answers, list of Answers, Answers or None
         What they said. Classifiers say their classes; a class that a model does not know has probability 0.
     untrained : list of Answers
         What nets with random weights said.
 
     Returns
     -------
-    Predictions
-        Labels as codes, probabilities with the same columns for every model.
+    predictions : Predictions
+        Labels as codes, probabilities with the same columns for every model; the first audited model is in it.
+    said : dict of str to mapping of str to Outputs
+        The same of every audited model.
     """
-    models = [unlearned, *references, *([] if original is None else [original])]
+    models = [*audited.values(), *references, *([] if original is None else [original])]
     classes = None
-    if unlearned.classes is not None:
+    if all(answers.classes is not None for answers in models):
         known = [answers.classes for answers in models if answers.classes is not None]
         seen = [source.y[rows] for source in sources.values() for rows in source.parts.values()]
         classes = np.unique(np.concatenate([*known, *seen]))
@@ -46,15 +48,16 @@ def collect(
     outputs = [_outputs(answers, sources, classes, with_proba) for answers in models]
     asked = {name: source for name, source in sources.items() if name == "train"}
     random = [_outputs(answers, asked, classes, True) for answers in untrained]
-    return Predictions(
+    predictions = Predictions(
         task="classifier" if classes is not None else "regressor",
         targets=_by_data({name: _codes(s.y, classes) for name, s in sources.items()}, sources),
         unlearned=outputs[0],
-        references=tuple(outputs[1 : 1 + len(references)]),
+        references=tuple(outputs[len(audited) : len(audited) + len(references)]),
         original=None if original is None else outputs[-1],
         untrained=tuple(p for said in random if "forget" in said and (p := said["forget"].proba) is not None),
         groups=_groups(sources),
     )
+    return predictions, dict(zip(audited, outputs, strict=False))
 
 
 def _outputs(answers: Answers, sources: Mapping[str, Source], classes: NDArray[Any] | None, with_proba: bool) -> ByData:

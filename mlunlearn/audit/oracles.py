@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from mlunlearn.audit.inputs import Source, Train, as_rows
+from mlunlearn.data import take_rows
 from mlunlearn.seeds import derive_seeds, set_seed
 from mlunlearn.training import as_estimator
-
-# Parameters that decide how a model is trained, not which one comes out.
-NOT_OF_THE_RECIPE = ("random_state", "n_jobs", "verbose")
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Answers:
     seconds: float = float("nan")
 
 
-def ask(model: Any, sources: Mapping[str, Source], seconds: float = float("nan")) -> Answers:
+def ask(model: Any, sources: Mapping[str, Source], seconds: float = float("nan"), name: str = "the model") -> Answers:
     """Collect a fitted model's predictions.
 
     Parameters
@@ -58,20 +56,40 @@ def ask(model: Any, sources: Mapping[str, Source], seconds: float = float("nan")
         Inputs.
     seconds : float, default=nan
         Time that its fit took.
+    name : str, default="the model"
+        What to call it in an error.
 
     Returns
     -------
     Answers
         One prediction for every row.
+
+    Raises
+    ------
+    ValueError
+        If a prediction is NaN or infinite, or there is not one for every row.
     """
-    labels = {name: np.asarray(model.predict(source.X)) for name, source in sources.items()}
+    labels = {data: np.asarray(model.predict(source.X)) for data, source in sources.items()}
     proba = None
     if hasattr(model, "predict_proba"):
-        proba = {name: np.asarray(model.predict_proba(source.X), dtype=float) for name, source in sources.items()}
+        proba = {data: np.asarray(model.predict_proba(source.X), dtype=float) for data, source in sources.items()}
+    for said in (labels, proba or {}):
+        for data, values in said.items():
+            _check_answer(values, len(sources[data].y), f"{name} ({type(model).__name__})", data)
     return Answers(getattr(model, "classes_", None), labels, proba, getattr(model, "seed_", None), seconds)
 
 
-def fit_and_ask(model: Any, train: Train, exclude: NDArray[np.intp], sources: Mapping[str, Source]) -> Answers:
+def _check_answer(values: NDArray[Any], n_rows: int, model: str, data: str) -> None:
+    if len(values) != n_rows:
+        raise ValueError(f"{model} gives {len(values)} predictions for {n_rows} {data} rows.")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        broken = int((~np.isfinite(values)).reshape(n_rows, -1).any(axis=1).sum())
+        raise ValueError(f"{model} predicts NaN or infinity for {broken} of {n_rows} {data} rows.")
+
+
+def fit_and_ask(
+    model: Any, train: Train, exclude: NDArray[np.intp], sources: Mapping[str, Source], name: str = "a reference"
+) -> Answers:
     """Fit a model, ask it, and let go of it.
 
     Parameters
@@ -84,20 +102,27 @@ def fit_and_ask(model: Any, train: Train, exclude: NDArray[np.intp], sources: Ma
         Rows to leave out.
     sources : mapping of str to Source
         What to ask.
+    name : str, default="a reference"
+        What to call it in an error.
 
     Returns
     -------
     Answers
         With the time of the fit.
     """
-    options = {} if train.weight is None else {"sample_weight": train.weight}
-    if train.ids is not None:
-        options["sample_ids"] = train.ids
-    if len(exclude):
-        options["exclude"] = exclude
     started = perf_counter()
-    model.fit(train.X, train.y, **options)
-    return ask(model, sources, perf_counter() - started)
+    if hasattr(model, "unlearn"):
+        options = {} if train.weight is None else {"sample_weight": train.weight}
+        if train.ids is not None:
+            options["sample_ids"] = train.ids
+        if len(exclude):
+            options["exclude"] = exclude
+        model.fit(train.X, train.y, **options)
+    else:
+        kept = np.setdiff1d(np.arange(train.X.shape[0]), exclude)
+        options = {} if train.weight is None else {"sample_weight": take_rows(np.asarray(train.weight), kept)}
+        model.fit(take_rows(train.X, kept), take_rows(np.asarray(train.y), kept), **options)
+    return ask(model, sources, perf_counter() - started, name)
 
 
 def retrain_and_ask(
@@ -145,11 +170,16 @@ def retrain_and_ask(
     jobs = [(set_seed(clone(model), s), forgotten) for s in seeds]
     if original:
         jobs.append((_with_own_seed(model), forgotten[:0]))
-    tasks = (delayed(fit_and_ask)(unfitted, train, exclude, sources) for unfitted, exclude in jobs)
+    names = [*(f"reference {i + 1}" for i in range(n_references)), "the original"]
+    tasks = (delayed(fit_and_ask)(*job, sources, name) for job, name in zip(_with(train, jobs), names, strict=False))
     answers = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
     progress = tqdm(answers, desc="audit", unit="model", total=len(jobs), disable=not verbose)
     answered = list(progress)
     return answered[:n_references], answered[n_references] if original else None
+
+
+def _with(train: Train, jobs: list[tuple[Any, NDArray[np.intp]]]) -> list[tuple[Any, Train, NDArray[np.intp]]]:
+    return [(unfitted, train, exclude) for unfitted, exclude in jobs]
 
 
 def _with_own_seed(model: Any) -> Any:
@@ -173,6 +203,11 @@ def check_can_retrain(model: Any) -> None:
     ValueError
         If an estimator inside is frozen.
     """
+    if not hasattr(model, "get_params"):
+        raise ValueError(
+            f"audit cannot train a {type(model).__name__} again without the forgotten rows; pass references=[...], "
+            "models trained without them, and original=..., the model before."
+        )
     if any(isinstance(part, FrozenEstimator) for part in model.get_params(deep=True).values()):
         raise ValueError(
             "the model was trained elsewhere (FrozenEstimator), so audit cannot train it again without the forget "
@@ -180,86 +215,8 @@ def check_can_retrain(model: Any) -> None:
         )
 
 
-def check_references(model: Any, references: Iterable[Any], original: Any) -> list[Any]:
-    """Refuse references that are no references.
-
-    Parameters
-    ----------
-    model : unlearner
-        The model under audit.
-    references : iterable of estimator
-        Fitted models.
-    original : estimator or None
-        The model before unlearning.
-
-    Returns
-    -------
-    list of estimator
-        The references.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two, they are one model twice, their recipes differ, or their forget set is another.
-    """
-    references = list(references)
-    if len(references) < 2:
-        raise ValueError(
-            f"references holds {len(references)} model(s), at least two are needed: the second shows what a perfect "
-            "unlearner scores."
-        )
-    alike = [other for other in (model, original) if other is not None and type(other) is type(references[0])]
-    for other in [*references[1:], *alike]:
-        differing = _differences(references[0], other)
-        if differing:
-            raise ValueError(
-                f"the models differ in {differing}; references, and the model before and after unlearning, must be "
-                "made by one recipe and differ in seed and forgotten rows alone."
-            )
-    _check_independent(model, references)
-    for reference in references:
-        forgotten = getattr(reference, "forgotten_", None)
-        if forgotten is not None and not np.array_equal(forgotten, model.forgotten_):
-            raise ValueError(
-                "a reference was not trained without exactly the rows that the model forgot: fit it with "
-                "exclude=model.forgotten_."
-            )
-    return references
-
-
-def _check_independent(model: Any, references: list[Any]) -> None:
-    """Refuse a model that is there twice: it agrees with itself, which proves nothing."""
-    models = [model, *references]
-    seeds = [seed for seed in (getattr(m, "seed_", None) for m in models) if seed is not None]
-    if len({id(m) for m in models}) < len(models) or len(set(seeds)) < len(seeds):
-        raise ValueError(
-            "two of the models (the one under audit and the references) are the same or have the same seed; they "
-            "would agree by construction. Fit each reference with a random_state of its own."
-        )
-
-
-def _differences(a: Any, b: Any) -> list[str]:
-    """Names of the parameters, seeds aside, that two models do not share."""
-    if type(a) is not type(b):
-        return [f"type ({type(a).__name__} and {type(b).__name__})"]
-    ours, theirs = _recipe(a), _recipe(b)
-    return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-
-
-def _recipe(model: Any) -> dict[str, str]:
-    """Parameters in words; of an estimator inside, only its class, since its parameters are listed themselves."""
-    params = model.get_params(deep=True)
-    return {name: _words(value) for name, value in params.items() if name.split("__")[-1] not in NOT_OF_THE_RECIPE}
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return str([_words(entry) for entry in value])
-    return type(value).__qualname__ if hasattr(value, "get_params") else repr(value)
-
-
 def untrained_models(model: Any, train: Train | None, seed: int, n_models: int = 10) -> list[Any]:
-    """Make nets with random weights where the model under audit trains a torch net; none otherwise.
+    """Make nets with random weights where the model under audit trains a torch classifier; none otherwise.
 
     Parameters
     ----------
@@ -277,6 +234,8 @@ def untrained_models(model: Any, train: Train | None, seed: int, n_models: int =
     list of estimator
         Classifiers that learned nothing. All equal if the net was passed as a module whose weights are the start.
     """
+    if not is_classifier(model):
+        return []
     inner = as_estimator(getattr(model, "estimator", None), "classifier")
     if train is None or not hasattr(inner, "_start") or not hasattr(inner, "predict_proba"):
         return []

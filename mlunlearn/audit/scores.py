@@ -105,7 +105,7 @@ class Subject:
         means = {name: weighted_means(columns, weights[name]) for name, columns in self._columns.items()}
         scores = _mean_scores(means)
         scores.update(_gaps(means))
-        if self.attacks:
+        if "label" in self.attacks:
             attack = "loss" if "loss" in self.attacks else "label"
             ours, theirs = (
                 _accuracy(attacks[attack], weights, resampled) for attacks in (self.attacks, self._reference_attacks)
@@ -113,6 +113,7 @@ class Subject:
             scores.update(_over_all_data(means, ours, theirs))
             if attack == "loss":
                 scores.update(_benchmark_scores(means, ours))
+        if self.attacks:
             scores.update(_attack_scores(self.attacks, weights, resampled))
         return scores
 

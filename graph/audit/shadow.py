@@ -147,11 +147,29 @@ def node_features(module: nn.Module, graph: Graph, data: Data, rows: Tensor) -> 
     Returns
     -------
     ndarray, shape (n, n_classes)
-        Class posteriors: that of the true label, then the others in descending order.
+        As `posterior_features` arranges them.
     """
     edgeless = graph.without_pairs(torch.ones(graph.n_edges, dtype=torch.bool))
     p = evaluate(module, edgeless.to(device_of(module))).softmax(dim=1).cpu()[rows]
-    labels = data.y[rows, None]
-    own = p.gather(1, labels)
-    others = p.scatter(1, labels, -1.0).sort(dim=1, descending=True).values[:, :-1]
-    return torch.cat([own, others], dim=1).numpy()
+    return posterior_features(p.double().numpy(), data.y[rows].numpy())
+
+
+def posterior_features(proba: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Arrange class posteriors so that classes do not matter.
+
+    Parameters
+    ----------
+    proba : ndarray, shape (n, n_classes)
+        Class posteriors.
+    target : ndarray of int, shape (n,)
+        True classes.
+
+    Returns
+    -------
+    ndarray, shape (n, n_classes)
+        Posterior of the true label, then the others in descending order.
+    """
+    rows = np.arange(len(proba))
+    others = proba.astype(float)
+    others[rows, target] = -1.0
+    return np.column_stack([proba[rows, target], -np.sort(-others, axis=1)[:, :-1]])

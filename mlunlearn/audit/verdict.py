@@ -1,0 +1,449 @@
+"""The verdict: is the audited model as a retrained one, distinguishable from one, or is this audit too small to say?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlunlearn.audit.contrast import Difference, contrast_weights, over_models, over_rows, ranks_within
+
+__all__ = ["Statistic", "Verdict", "agreement_statistic", "decide", "level_statistic", "membership_statistic"]
+
+Floats = NDArray[np.float64]
+Decision = Literal["as a retrained model", "distinguishable from one", "cannot tell at this size"]
+
+RETRAINED: Decision = "as a retrained model"
+DISTINGUISHABLE: Decision = "distinguishable from one"
+CANNOT_TELL: Decision = "cannot tell at this size"
+
+# Chance of finding the residue that the verdict names.
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows a statistic compares: forgotten ones first, unseen ones after them.
+
+    Parameters
+    ----------
+    is_forget : ndarray of bool, shape (n_rows,)
+        Forgotten or unseen.
+    strata : ndarray of int, shape (n_rows,)
+        Rows are compared within these.
+    groups : ndarray of int or None
+        Person or source of each row.
+    exchangeable : bool
+        Whether forgotten and unseen rows of a stratum are alike to models that learned from neither. If so, rows are
+        permuted; if not, only the difference between references says what chance is.
+    """
+
+    is_forget: NDArray[np.bool_]
+    strata: NDArray[np.intp]
+    groups: NDArray[np.intp] | None
+    exchangeable: bool
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One of the declared statistics: a tested difference to the references.
+
+    Parameters
+    ----------
+    name : str
+        What was compared.
+    difference : Difference
+        The audited model's value minus the references', with its error and p-value.
+    reference : float
+        Mean value of the references.
+    member_effect : float or None, default=None
+        The difference of a model that still holds all forgotten rows: the original's, or what retained rows show.
+    member_variance : float, default=0.0
+        What a random row among them adds to the variance of the estimate if it is held or not.
+    larger, smaller : str
+        What a larger and a smaller value mean, in words.
+    """
+
+    name: str
+    difference: Difference
+    reference: float
+    member_effect: float | None = None
+    member_variance: float = 0.0
+    larger: str = "larger"
+    smaller: str = "smaller"
+
+    @property
+    def value(self) -> float:
+        """The audited model's own value."""
+        return self.reference + self.difference.estimate
+
+    @property
+    def direction(self) -> str:
+        """What the sign of the difference means."""
+        return self.larger if self.difference.estimate > 0 else self.smaller
+
+    def detectable_residue(self, level: float) -> float | None:
+        """Smallest share of the forgotten rows, left in the model, that the test at this level mostly finds.
+
+        Parameters
+        ----------
+        level : float
+            Of the test.
+
+        Returns
+        -------
+        float or None
+            In (0, 1]; infinite if not even all of them would be found; None where nothing says how a member looks.
+        """
+        if self.member_effect is None:
+            return None
+        shares = np.linspace(0.01, 1.0, 100)
+        mixture = shares * (1.0 - shares) * self.member_variance
+        spread = np.sqrt(self.difference.standard_error**2 + mixture)
+        unit = replace(self.difference, standard_error=1.0).detectable(level, POWER)
+        found = shares * abs(self.member_effect) >= unit * spread + 1e-12
+        return float(shares[np.argmax(found)]) if found.any() else float("inf")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the declared statistics say of one model.
+
+    Parameters
+    ----------
+    decision : {"as a retrained model", "distinguishable from one", "cannot tell at this size"}
+        The verdict.
+    alpha : float
+        Chance that a retrained model is called distinguishable, over all statistics together.
+    statistics : tuple of Statistic
+        The declared statistics, in their order.
+    adjusted : tuple of float
+        Their p-values, corrected for their number by Holm's method.
+    residue : float or None
+        Smallest share of the forgotten rows that would have been found, had it been left in the model, with a chance
+        of 80 %; infinite if not even all of them; None if nothing says how a member looks.
+    absent : tuple of str, default=()
+        Declared statistics that could not be computed, and why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlunlearn.audit.verdict import decide, membership_statistic
+    >>> rng = np.random.default_rng(0)
+    >>> outside = rng.uniform(size=(4, 600))  # three references and an exact model, 200 forgotten and 400 unseen rows
+    >>> original = np.concatenate([np.ones(200), rng.uniform(size=400)])
+    >>> forget = np.arange(600) < 200
+    >>> exact = membership_statistic(outside[0], outside[1:], forget, original=original)
+    >>> decide([exact]).decision
+    'as a retrained model'
+    >>> decide([membership_statistic(original, outside[1:], forget)]).decision
+    'distinguishable from one'
+    """
+
+    decision: Decision
+    alpha: float
+    statistics: tuple[Statistic, ...]
+    adjusted: tuple[float, ...]
+    residue: float | None
+    absent: tuple[str, ...] = field(default=())
+
+    @property
+    def found(self) -> tuple[Statistic, ...]:
+        """Statistics that are beyond chance."""
+        return tuple(s for s, p in zip(self.statistics, self.adjusted, strict=True) if p <= self.alpha)
+
+    def __str__(self) -> str:
+        """The verdict in one sentence, and what it rests on in another."""
+        if self.decision == DISTINGUISHABLE:
+            return f"{self.decision}: {'; '.join(statistic.direction for statistic in self.found)}."
+        if self.decision == RETRAINED:
+            return f"{self.decision}: {self.residue:.0%} of the forgotten rows left in it would mostly have been found."
+        if self.residue is None:
+            return f"{self.decision}: nothing here shows how a model looks that still holds the forgotten rows."
+        if np.isinf(self.residue):
+            return f"{self.decision}: a model that still holds all forgotten rows would mostly not have been found."
+        return f"{self.decision}: only {self.residue:.0%} of the forgotten rows, or more, would mostly have been found."
+
+
+def membership_statistic(
+    ours: Floats,
+    theirs: Floats,
+    is_forget: NDArray[np.bool_],
+    *,
+    original: Floats | None = None,
+    strata: NDArray[np.intp] | None = None,
+    groups: NDArray[np.intp] | None = None,
+    exchangeable: bool = True,
+    random_state: int = 0,
+) -> Statistic:
+    """Compare how well forgotten rows are told from unseen ones by one score: AUC minus that of the references.
+
+    Parameters
+    ----------
+    ours : ndarray of shape (n_rows,) or (n_models, n_rows)
+        Score of each row under the audited model, or under several of one method: higher for more likely members,
+        such as the probability of the true class, or minus an absolute error.
+    theirs : ndarray of shape (n_references, n_rows)
+        The same under models that learned from neither, at least two.
+    is_forget : ndarray of bool, shape (n_rows,)
+        Forgotten (True) or never trained on (False).
+    original : ndarray of shape (n_rows,) or None, default=None
+        The same under the model before unlearning, which shows how members look.
+    strata : ndarray of int or None, default=None
+        Labels; rows are then compared within these.
+    groups : ndarray of int or None, default=None
+        Person or source of each row.
+    exchangeable : bool, default=True
+        Whether forgotten and unseen rows (of a stratum) are alike to a model that learned from neither. If not, only
+        the difference between the references says what chance is, and it takes more of them.
+    random_state : int, default=0
+        Seed of the permutations.
+
+    Returns
+    -------
+    Statistic
+        Signed; 0 is as retrained. Positive: members are still recognised.
+    """
+    rows = _rows(is_forget, strata, groups, exchangeable)
+    own = _ranks(np.atleast_2d(ours), rows).mean(axis=0)
+    others = _ranks(theirs, rows)
+    statistic = _contrast(
+        "membership: AUC, forgotten against unseen",
+        own,
+        others,
+        rows,
+        member=None if original is None else _ranks([original], rows)[0],
+        n_ours=len(np.atleast_2d(ours)),
+        inflation=1.0,
+        random_state=random_state,
+    )
+    return replace(
+        statistic,
+        reference=statistic.reference + 0.5,
+        larger="the forgotten rows are still recognised",
+        smaller="the forgotten rows stand out as suppressed",
+    )
+
+
+def agreement_statistic(
+    to_theirs: Floats,
+    among: Floats,
+    is_forget: NDArray[np.bool_],
+    *,
+    original: Floats | None = None,
+    strata: NDArray[np.intp] | None = None,
+    groups: NDArray[np.intp] | None = None,
+    exchangeable: bool = True,
+    random_state: int = 0,
+) -> Statistic:
+    """Compare the distance of predictions to the references with the references' distance to each other.
+
+    Parameters
+    ----------
+    to_theirs : ndarray of shape (n_references, n_rows)
+        Distance between the predictions of the audited model and of each reference.
+    among : ndarray of shape (n_references, n_references, n_rows)
+        Distance between those of every two references; symmetric, at least three references.
+    is_forget : ndarray of bool, shape (n_rows,)
+        Forgotten (True) or never trained on (False).
+    original : ndarray of shape (n_references, n_rows) or None, default=None
+        Distance between the model before unlearning and each reference.
+    strata, groups, exchangeable, random_state
+        As in `membership_statistic`.
+
+    Returns
+    -------
+    Statistic
+        Excess distance on forgotten rows over the excess on unseen rows; 0 is as retrained.
+    """
+    rows = _rows(is_forget, strata, groups, exchangeable)
+    n_references = len(among)
+    others = among.sum(axis=1) / (n_references - 1)
+    statistic = _contrast(
+        "agreement: distance to references, forgotten over unseen",
+        to_theirs.mean(axis=0),
+        others,
+        rows,
+        member=None if original is None else original.mean(axis=0),
+        n_ours=1,
+        # distances within the references share their models: their mean distances differ less than independent ones
+        inflation=((n_references - 1) / max(n_references - 2, 1)) ** 2,
+        random_state=random_state,
+    )
+    return replace(
+        statistic,
+        larger="its predictions on the forgotten rows are further from retrained models than these are from each other",
+        smaller="its predictions on the forgotten rows are closer to retrained models than these are to each other",
+    )
+
+
+def level_statistic(
+    ours: Floats,
+    theirs: Floats,
+    *,
+    name: str = "performance: mean score, unseen",
+    larger: str = "its score on unseen rows is higher than that of retrained models",
+    smaller: str = "its score on unseen rows is lower than that of retrained models",
+) -> Statistic:
+    """Compare the mean of a score with that of the references.
+
+    Parameters
+    ----------
+    ours : ndarray of shape (n_rows,) or (n_models, n_rows)
+        Score of each row under the audited model, or under several of one method.
+    theirs : ndarray of shape (n_references, n_rows)
+        The same under the references, at least two.
+    name, larger, smaller : str
+        What it is, and what the signs mean.
+
+    Returns
+    -------
+    Statistic
+        Tested over models: its chance is that of the seeds.
+    """
+    own = np.atleast_2d(np.asarray(ours, dtype=float))
+    others = np.asarray(theirs, dtype=float)
+    floor = float(np.sum(np.var(others, axis=0, ddof=1))) / others.shape[1] ** 2
+    means = others.mean(axis=1)
+    difference = over_models(float(own.mean()), means, floor, len(own))
+    return Statistic(name, difference, float(means.mean()), larger=larger, smaller=smaller)
+
+
+def decide(
+    statistics: Sequence[Statistic],
+    *,
+    alpha: float = 0.05,
+    residue: float = 1.0,
+    absent: Sequence[str] = (),
+) -> Verdict:
+    """Come to a verdict.
+
+    Parameters
+    ----------
+    statistics : sequence of Statistic
+        The declared ones, chosen before looking.
+    alpha : float, default=0.05
+        Chance that a retrained model is called distinguishable, over all statistics together.
+    residue : float, default=1.0
+        Share of the forgotten rows that the audit must be able to find for a favourable verdict; 1 asks that it could
+        have told a model that still holds all of them.
+    absent : sequence of str, default=()
+        What could not be computed, in words.
+
+    Returns
+    -------
+    Verdict
+        The decision and what it rests on.
+    """
+    if not statistics:
+        return Verdict(CANNOT_TELL, alpha, (), (), None, tuple(absent))
+    adjusted = holm([statistic.difference.p_value for statistic in statistics])
+    level = alpha / len(statistics)
+    shares = [share for s in statistics if (share := s.detectable_residue(level)) is not None]
+    smallest = min(shares, default=None)
+    decision = CANNOT_TELL
+    if min(adjusted) <= alpha:
+        decision = DISTINGUISHABLE
+    elif smallest is not None and smallest <= residue:
+        decision = RETRAINED
+    return Verdict(decision, alpha, tuple(statistics), tuple(adjusted), smallest, tuple(absent))
+
+
+def favourable_only_if_found(verdict: Verdict, original: Verdict | None) -> Verdict:
+    """Take a favourable verdict back if the same statistics do not even tell the original from a retrained model.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        Of the audited model.
+    original : Verdict or None
+        Of the model before unlearning; None leaves the verdict as it is.
+
+    Returns
+    -------
+    Verdict
+        "cannot tell at this size" instead of a favourable one.
+    """
+    if verdict.decision == RETRAINED and original is not None and original.decision != DISTINGUISHABLE:
+        return replace(verdict, decision=CANNOT_TELL, residue=float("inf"))
+    return verdict
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for their number.
+
+    Parameters
+    ----------
+    p_values : sequence of float
+        Of any dependence.
+
+    Returns
+    -------
+    list of float
+        In the same order; rejecting those up to alpha keeps the family-wise error rate.
+
+    References
+    ----------
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> from mlunlearn.audit.verdict import holm
+    >>> holm([0.01, 0.5, 0.02])
+    [0.03, 0.5, 0.04]
+    """
+    order = np.argsort(p_values)
+    factors = np.arange(len(p_values), 0, -1)
+    stepped = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = stepped
+    return adjusted.tolist()
+
+
+def _rows(
+    is_forget: NDArray[np.bool_],
+    strata: NDArray[np.intp] | None,
+    groups: NDArray[np.intp] | None,
+    exchangeable: bool,
+) -> Rows:
+    is_forget = np.asarray(is_forget, dtype=bool)
+    strata = np.zeros(len(is_forget), dtype=np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
+    return Rows(is_forget, strata, groups, exchangeable)
+
+
+def _ranks(scores: Floats | list[Floats], rows: Rows) -> Floats:
+    return np.array([ranks_within(np.asarray(of_model, dtype=float), rows.strata) for of_model in scores])
+
+
+def _contrast(
+    name: str,
+    ours: Floats,
+    theirs: Floats,
+    rows: Rows,
+    *,
+    member: Floats | None,
+    n_ours: int,
+    inflation: float,
+    random_state: int,
+) -> Statistic:
+    """Test forgotten against unseen rows, over rows where they are exchangeable and over models where not."""
+    weights = contrast_weights(rows.is_forget, rows.strata)
+    mean = theirs.mean(axis=0)
+    if rows.exchangeable:
+        rng = np.random.default_rng(random_state)
+        difference = over_rows(ours - mean, rows.is_forget, rows.strata, rows.groups, rng)
+    else:
+        values = theirs @ weights
+        spread = values.mean() + (values - values.mean()) * np.sqrt(inflation)
+        floor = float(weights**2 @ np.var(theirs, axis=0, ddof=1)) * inflation
+        difference = over_models(float(ours @ weights), spread, floor, n_ours)
+    statistic = Statistic(name, difference, float(mean @ weights))
+    if member is None:
+        return statistic
+    effect = member - mean
+    of_forget = np.where(rows.is_forget, weights, 0.0)
+    scatter = float(of_forget**2 @ effect**2)
+    return replace(statistic, member_effect=float(effect @ weights), member_variance=scatter)
