@@ -16,7 +16,7 @@ from mlunlearn.data import Block, TrainingData, take_rows
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
 from mlunlearn.naming import NamedRows
 from mlunlearn.receipts import Work, read_only
-from mlunlearn.requests import ForgetRequest, resolve_classes
+from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes
 from mlunlearn.seeds import root_seed
 
 
@@ -116,7 +116,7 @@ class UnlearnerMixin(NamedRows):
         self.classes_ = labels
 
     def _exclude(self, exclude: Any) -> None:
-        if hasattr(exclude, "__len__") and not len(exclude):
+        if names_nothing(exclude):
             return
         rows = self._positions_of(exclude, "exclude")
         if len(rows) == self.n_samples_fit_:

@@ -93,6 +93,14 @@ class Block:
         """Select rows of the block by their place in it, or by a mask."""
         return Block(take_rows(self.X, rows), take_rows(self.y, rows), take_rows(self.weight, rows))
 
+    def spread(self, positions: np.ndarray, n_samples: int) -> Block:
+        """Put the rows at these positions among `n_samples`; where there is none, the first one stands in its place."""
+        if len(positions) == n_samples:
+            return self
+        place = np.zeros(n_samples, dtype=np.intp)
+        place[positions] = np.arange(len(positions))
+        return self.take(place)
+
     def part(self, rows: slice) -> Block:
         """Return a stretch of rows, without a copy where that is possible."""
         if rows == slice(0, len(self)):

@@ -146,9 +146,7 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         if len(retained) == self.n_samples_fit_:
             X = self._data.X  # in the memory order of selected rows, which transformers may round by
             return np.ascontiguousarray(X) if isinstance(X, np.ndarray) else X, self._data.y, self._data.weight
-        place = np.full(self.n_samples_fit_, 0)
-        place[retained] = np.arange(len(retained))
-        block = self._data.block(retained).take(place)
+        block = self._data.block(retained).spread(retained, self.n_samples_fit_)
         return block.X, block.y, block.weight
 
     def _refuse_steps(self) -> None:

@@ -209,6 +209,25 @@ def resolve_classes(classes: Any, known: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def _as_list(names: Any) -> list[Any]:
-    if isinstance(names, (str, bytes)) or (np.ndim(names) == 0 and not isinstance(names, Iterable)):
-        return [names]
-    return list(np.asarray(names).tolist() if isinstance(names, (np.ndarray, pd.Series, pd.Index)) else names)
+    names = names.detach().cpu().numpy() if hasattr(names, "detach") else names
+    if isinstance(names, (np.ndarray, np.generic, pd.Series, pd.Index)):
+        listed = np.asarray(names).tolist()
+        return listed if isinstance(listed, list) else [listed]
+    return [names] if isinstance(names, (str, bytes)) or not isinstance(names, Iterable) else list(names)
+
+
+def names_nothing(named: Any) -> bool:
+    """Tell whether rows to leave out were given, but none of them.
+
+    Parameters
+    ----------
+    named : object
+        What `exclude` was.
+
+    Returns
+    -------
+    bool
+        True for empty arrays and lists; a mask without a True and an empty slice are no such thing.
+    """
+    shape = getattr(named, "shape", None)
+    return 0 in shape if shape is not None else hasattr(named, "__len__") and not len(named)

@@ -112,8 +112,8 @@ class RowLabels:
         if unknown.any():
             raise UnknownIdError(
                 f"{name} names {int(unknown.sum())} row(s) by a label that no retained row of the fitted frame has, "
-                f"the first is {asked[unknown].tolist()[0]!r}: it was never a row given to fit, or is forgotten already. "
-                "Nothing was forgotten."
+                f"the first is {asked[unknown].tolist()[0]!r}: it was never a row given to fit, or is forgotten "
+                "already. Nothing was forgotten."
             )
         return positions[found]
 
@@ -151,8 +151,8 @@ class RowLabels:
             label = self.index.tolist()[int(np.argmax(left_out))]
             raise ForgetRequestError(
                 f"{name} is a mask that has no entry for the row labelled {label!r} of the fitted frame; make it of "
-                f"that frame, name the rows by their labels ({name}=mask[mask].index), or, if the mask is in the order of "
-                f"the rows given to fit, pass {name}.to_numpy()."
+                f"that frame, name the rows by their labels ({name}=mask[mask].index), or, if the mask is in the order "
+                f"of the rows given to fit, pass {name}.to_numpy()."
             )
         twice = mask.index[marks].isin(mask.index[~marks])
         if twice.any():

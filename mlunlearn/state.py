@@ -109,7 +109,7 @@ class ForgettingState:
         return self.exactness
 
     def _note_what_was_learned(self) -> None:
-        """Take checksums, for a kind of data that compares them later."""
+        """Do what is left to do when the method has learned, such as taking checksums of what it read."""
 
     def _count_twins(self, request: ForgetRequest) -> int | None:
         """Count what is forgotten and has an identical copy among what is retained; None where nobody counts."""
