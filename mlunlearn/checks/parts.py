@@ -250,8 +250,8 @@ def leaves_once(obj: Any, skip: Skip, seen: dict[int, Any]) -> Iterator[tuple[st
 def _remembered(obj: Any) -> Parts:
     """Name what functions remember besides what `parts_of` tells: default values, and results in a cache."""
     if isinstance(obj, types.FunctionType):
-        defaults = {**dict(enumerate(obj.__defaults__ or ())), **(obj.__kwdefaults__ or {})}
-        return [*parts_of(obj), *((f".default[{name!r}]", value) for name, value in defaults.items())]
+        defaults = [*enumerate(obj.__defaults__ or ()), *(obj.__kwdefaults__ or {}).items()]
+        return [*parts_of(obj), *((f".default[{name!r}]", value) for name, value in defaults)]
     if isinstance(obj, (classmethod, staticmethod)):
         return [("", obj.__func__)]
     if isinstance(obj, property):
