@@ -95,7 +95,7 @@ class GraphForgettingMixin(ForgettingState):
     def _remember(self, data: Data, exclude: Any, of: Of) -> None:
         graph = read_graph(data)
         self._accept(graph)
-        self.seed_ = root_seed(getattr(self, "random_state", None))
+        self.seed_ = root_seed(getattr(self, "random_state", 0))
         self.n_fit_ = {"nodes": graph.n_nodes, "edges": graph.n_edges, "features": graph.n_nodes}
         self.forgotten_ = {kind: read_only(np.zeros(n, dtype=bool)) for kind, n in self.n_fit_.items()}
         self.receipts_ = ()

@@ -95,7 +95,7 @@ class UnlearnerMixin(NamedRows):
     def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, id_key: Any, exclude: Any) -> None:
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=True)
         n_samples = X.shape[0]
-        self.seed_ = root_seed(getattr(self, "random_state", None))
+        self.seed_ = root_seed(getattr(self, "random_state", 0))
         self._ids = self._registered(sample_ids, X, id_key)
         self.n_samples_fit_ = n_samples
         self._forgotten = read_only(np.zeros(0, dtype=np.intp))

@@ -19,15 +19,8 @@ from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.seeds import GENERATORS, derive_seeds
 from mlunlearn.state import Exactness
-from mlunlearn.training import (
-    as_estimator,
-    check_estimator,
-    check_takes_weight,
-    fresh_copy,
-    inherit_tags,
-    one_thread,
-    template_of,
-)
+from mlunlearn.threads import one_thread
+from mlunlearn.training import as_estimator, check_estimator, check_takes_weight, fresh_copy, inherit_tags, template_of
 
 
 def _estimator_has(method: str) -> Any:

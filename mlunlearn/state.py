@@ -20,6 +20,7 @@ from mlunlearn.requests import ForgetRequest
 
 Guarantee = Literal["exact", "certified", "approximate"]
 Exactness = Literal["bits", "rounding", "law", "influence"]
+Task = Literal["classifier", "regressor"]
 
 
 def turn(model: Any) -> Any:

@@ -9,7 +9,7 @@ from threading import RLock
 import torch
 
 from mlunlearn.generators import seeded_numpy_and_python
-from mlunlearn.training import one_thread
+from mlunlearn.threads import one_thread
 
 _TRAINING = RLock()  # torch draws from one generator per process, so threads take turns
 

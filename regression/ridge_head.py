@@ -18,7 +18,7 @@ from mlunlearn.data import Block
 from mlunlearn.receipts import Work
 from mlunlearn.regression.features import module_features
 from mlunlearn.requests import ForgetRequest
-from mlunlearn.training import one_thread
+from mlunlearn.threads import one_thread
 
 _ROWS = 1024  # of a block of sufficient statistics
 

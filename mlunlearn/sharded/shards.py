@@ -24,8 +24,9 @@ from mlunlearn.seeds import GENERATORS, derive_seeds
 from mlunlearn.sharded.aggregation import weighted_mean
 from mlunlearn.sharded.allocation import Allocation, allocate_by_id, allocate_by_risk, allocate_uniform
 from mlunlearn.sharded.learners import Learner, learner_for
-from mlunlearn.state import Exactness
-from mlunlearn.training import Task, as_estimator, check_takes_weight, inherit_tags, one_thread, template_of
+from mlunlearn.state import Exactness, Task
+from mlunlearn.threads import one_thread
+from mlunlearn.training import as_estimator, check_takes_weight, inherit_tags, template_of
 
 Checkpoints = list[BaseEstimator | None]
 
@@ -270,8 +271,9 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
                 yield delayed(train_shard)(self._learner, block, sizes, kept, classes[shard], (self.seed_, shard))
 
         trained = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks())
-        progress = tqdm(trained, desc=type(self).__name__, total=n_total, unit="shard", disable=not self.verbose)
-        for place, result in enumerate(progress):
+        if self.verbose:  # without a bar no lock of tqdm's is taken, which an interrupt might leave locked
+            trained = tqdm(trained, desc=type(self).__name__, total=n_total, unit="shard")
+        for place, result in enumerate(trained):
             shard, (checkpoints[shard], newly_spent) = shards[place], result
             spent[shard] = [*spent[shard][: self.n_slices_ - len(newly_spent)], *newly_spent]
         self.checkpoints_, self._spent, self._shard_classes = checkpoints, spent, classes
