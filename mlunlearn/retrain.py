@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
-from mlunlearn.generators import seeded_generators
+from mlunlearn.generators import TURNS, seeded_generators
 from mlunlearn.labels import fit_labels, one_column
 from mlunlearn.receipts import Work
 from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
@@ -112,7 +112,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         return Work(samples=len(block), full=len(block))
 
     def _trained(self, block: Block) -> BaseEstimator:
-        with one_thread(), seeded_generators(derive_seeds(self.seed_, GENERATORS)[0]):
+        with TURNS, one_thread(), seeded_generators(derive_seeds(self.seed_, GENERATORS)[0]):
             return fit_labels(fresh_copy(self._template, self.seed_), block)
 
     def _rows(self, X: Any) -> Any:
