@@ -11,9 +11,10 @@ from threading import RLock
 import numpy as np
 
 TURNS = RLock()
-"""There is one of each generator in a process, so threads that train take turns: ``with TURNS, seeded_generators(0)``.
+"""There is one of each generator in a process, so threads that train take turns.
 
-The lock stands in the caller's own ``with`` statement, where an interrupt cannot leave it locked, as it could in here."""
+The lock stands in the caller's own statement, ``with TURNS, seeded_generators(0):``, where an interrupt cannot leave it
+locked, as it could in here."""
 
 
 @contextmanager

@@ -30,7 +30,7 @@ MODELS = {
     "retrain": lambda: Retrain(GaussianNB(), random_state=0).fit(X, y),
     "shards": lambda: SISAClassifier(GaussianNB(), n_shards=2, n_slices=2, random_state=0).fit(X, y),
     "ids": lambda: SISAClassifier(LogisticRegression(), n_shards=2, random_state=0).fit(
-        X, y, sample_ids=np.arange(40) // 2
+        X, y, sample_ids=[f"person {row // 2}" for row in range(40)]
     ),
 }
 
