@@ -10,6 +10,7 @@ test. Results are written as they come, and an interrupted run goes on where it 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import warnings
 from collections.abc import Callable
@@ -24,8 +25,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from benchmarks.common import RESULTS, environment
-from mlunlearn.audit import Outputs, Predictions, cross_entropy, relative_test
+from benchmarks.common import RESULTS, environment, write_results
+from mlunlearn import SISAClassifier
+from mlunlearn.audit import Outputs, Predictions, compare, cross_entropy, relative_test
 from mlunlearn.audit.judge import Judge
 
 NAME = "audit_power"
@@ -228,7 +230,29 @@ def _add(entry: dict[str, Any], setting: Setting, number: int) -> None:
     entry["summary"] = summary(entry["raw"])
 
 
+def quick_start(n_seeds: int = 100) -> None:
+    """Audit the example of the README with many seeds, and count the verdicts on it and on the model before."""
+    X, y = make_classification(n_samples=3000, flip_y=0.3, random_state=0)
+    X, X_test, y, y_test = X[:2000], X[2000:], y[:2000], y[2000:]
+    decisions: dict[str, str] = {"unlearned": "", "before unlearning": ""}
+    for seed in range(n_seeds):
+        model = SISAClassifier(DecisionTreeClassifier(), n_shards=3, aggregation="mean", random_state=seed).fit(X, y)
+        original = copy.deepcopy(model)
+        model.unlearn(range(400))
+        found = compare(
+            {"unlearned": model}, X_test, y_test, train=(X, y), original=original, random_state=seed
+        ).verdicts
+        for name in decisions:
+            decisions[name] += LETTERS[found[name].decision]
+    write_results("audit_quick_start", {"decisions": decisions, "letters": LETTERS, "alpha": 0.05})
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2400.0, help="stop after this time; run again to go on")
-    run(SETTINGS, parser.parse_args().seconds)
+    parser.add_argument("--quick-start", action="store_true", help="the example of the README over 100 seeds instead")
+    options = parser.parse_args()
+    if options.quick_start:
+        quick_start()
+    else:
+        run(SETTINGS, options.seconds)
