@@ -81,8 +81,8 @@ def test_attacks_see_what_a_regressor_remembers_and_nothing_in_a_retrained_one(v
         assert remembers[key].unlearned.estimate > exact[key].unlearned.estimate + 0.15
     key = ("calibrated attack AUC", "forget")
     assert remembers[key].unlearned.estimate == remembers[key].original.estimate > 0.7
-    assert remembers.headline is not None
-    assert remembers["strongest attack AUC", "forget"].reaches_null is False
+    assert remembers.verdict.decision == "distinguishable from one"
+    assert exact.verdict.decision != "distinguishable from one"  # wrong once in 20 seeds; this is one
 
 
 def test_a_band_without_unseen_rows_of_its_kind_has_no_attack(values):
