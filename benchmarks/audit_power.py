@@ -10,6 +10,7 @@ test. Results are written as they come, and an interrupted run goes on where it 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import warnings
 from collections.abc import Callable
@@ -24,11 +25,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from benchmarks.common import RESULTS, environment
-from mlunlearn.audit import Outputs, Predictions, cross_entropy, relative_test
+from benchmarks.common import RESULTS, environment, write_results
+from mlunlearn import SISAClassifier
+from mlunlearn.audit import Outputs, Predictions, compare, cross_entropy, relative_test
 from mlunlearn.audit.judge import Judge
 
 NAME = "audit_power"
+ROUNDS = (5, 20, 50, 100, 200)
 SHARES = (0.0, 0.1, 0.2, 0.35, 1.0)
 LETTERS = {"as a retrained model": "R", "distinguishable from one": "D", "cannot tell at this size": "C"}
 
@@ -76,13 +79,13 @@ class Setting:
 SETTINGS = (
     Setting("tree", 1000, 100, 500, 5, 200),
     Setting("tree", 1000, 100, 500, 5, 200, mislabelled=True),
-    Setting("mlp", 1000, 100, 500, 5, 100),
-    Setting("tree", 30000, 2000, 5000, 5, 50, old_rule=20),
+    Setting("tree", 1000, 100, 500, 5, 200, mislabelled=True, matched=True),
     Setting("tree", 1000, 100, 500, 3, 200),
     Setting("tree", 1000, 100, 500, 2, 200),
-    Setting("mlp", 1000, 100, 500, 5, 50, mislabelled=True),
-    Setting("tree", 1000, 100, 500, 5, 200, mislabelled=True, matched=True),
+    Setting("mlp", 1000, 100, 500, 5, 100),
+    Setting("mlp", 1000, 100, 500, 5, 100, mislabelled=True),
     Setting("tree", 5000, 500, 2500, 5, 200, old_rule=50),
+    Setting("tree", 30000, 2000, 5000, 5, 50, old_rule=20),
 )
 
 
@@ -202,29 +205,54 @@ def summary(raw: dict[str, dict[str, str]]) -> dict[str, Any]:
 
 
 def run(settings: tuple[Setting, ...], seconds: float) -> None:
-    """Run what is missing, for at most this time."""
+    """Run what is missing in rounds, a few repetitions of every setting first, for at most this time."""
     path = RESULTS / f"{NAME}.json"
     saved = json.loads(path.read_text()) if path.exists() else {"settings": {}}
     started = perf_counter()
-    for setting in settings:
-        entry = saved["settings"].setdefault(setting.name, {"raw": {}, "seconds": 0.0})
-        raw = entry["raw"]
-        done = len(raw.get("verdict", {}).get("0.0", ""))
-        for number in range(done, setting.repetitions):
-            if perf_counter() - started > seconds:
-                return
-            begun = perf_counter()
-            for rule, by_share in repeat(setting, number).items():
-                kept = raw.setdefault(rule, {})
-                for share, letter in by_share.items():
-                    kept[share] = kept.get(share, "") + letter
-            entry["seconds"] = round(entry["seconds"] + perf_counter() - begun, 1)
-            if number % 10 == 9 or number == setting.repetitions - 1:
-                entry["summary"] = summary(raw)
-                path.write_text(json.dumps({"environment": environment(), **saved, "alpha": 0.05}, indent=1) + "\n")
+    for wanted in ROUNDS:
+        for setting in settings:
+            entry = saved["settings"].setdefault(setting.name, {"raw": {}, "seconds": 0.0})
+            done = len(entry["raw"].get("verdict", {}).get("0.0", ""))
+            for number in range(done, min(wanted, setting.repetitions)):
+                if perf_counter() - started > seconds:
+                    return
+                _add(entry, setting, number)
+                path.write_text(json.dumps({**saved, "environment": environment(), "alpha": 0.05}, indent=1) + "\n")
+
+
+def _add(entry: dict[str, Any], setting: Setting, number: int) -> None:
+    begun = perf_counter()
+    for rule, by_share in repeat(setting, number).items():
+        kept = entry["raw"].setdefault(rule, {})
+        for share, letter in by_share.items():
+            kept[share] = kept.get(share, "") + letter
+    entry["seconds"] = round(entry["seconds"] + perf_counter() - begun, 1)
+    entry["summary"] = summary(entry["raw"])
+
+
+def quick_start(n_seeds: int = 100) -> None:
+    """Audit the example of the README with many seeds, and count the verdicts on it and on the model before."""
+    X, y = make_classification(n_samples=3000, flip_y=0.3, random_state=0)
+    X, X_test, y, y_test = X[:2000], X[2000:], y[:2000], y[2000:]
+    decisions: dict[str, str] = {"unlearned": "", "before unlearning": ""}
+    for seed in range(n_seeds):
+        model = SISAClassifier(DecisionTreeClassifier(), n_shards=3, aggregation="mean", random_state=seed).fit(X, y)
+        original = copy.deepcopy(model)
+        model.unlearn(range(400))
+        found = compare(
+            {"unlearned": model}, X_test, y_test, train=(X, y), original=original, random_state=seed
+        ).verdicts
+        for name in decisions:
+            decisions[name] += LETTERS[found[name].decision]
+    write_results("audit_quick_start", {"decisions": decisions, "letters": LETTERS, "alpha": 0.05})
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2400.0, help="stop after this time; run again to go on")
-    run(SETTINGS, parser.parse_args().seconds)
+    parser.add_argument("--quick-start", action="store_true", help="the example of the README over 100 seeds instead")
+    options = parser.parse_args()
+    if options.quick_start:
+        quick_start()
+    else:
+        run(SETTINGS, options.seconds)

@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 from mlunlearn.audit import Audit, audit
+from mlunlearn.audit.report import HOW_TO_READ
 from mlunlearn.checks import learned_state, state_differences
 from mlunlearn.sharded import SISAClassifier
 
@@ -67,12 +68,16 @@ def run(output: Path, *, seed: int = 0, say: Say) -> Audit:
     say(f"   {_proof(model, never)}")
     say(f"   retraining took {retrain:.1f} s; the requests {', '.join(f'{retrain / s:.1f}x' for s in spent)} less\n")
 
-    say("4. Audit: against models retrained with other seeds. 'null' is a perfect unlearner's own score.")
+    say("4. Audit: can it be told from models that never saw the rows, trained with other seeds?")
     model.set_params(verbose=0)
     report = audit(model, X_test, y_test, train=(X, y), original=original, random_state=seed, verbose=1)
-    say(str(report))
+    say(f"   The model that has forgotten is {report.verdict}")
+    if report.verdict_on_original is not None:
+        say(f"   The model before is {report.verdict_on_original}")
+    say(f"   ({report.comparison})\n")
+    say(f"5. {HOW_TO_READ}")
     report.save(output)
-    say(f"\nTable, figure and numbers are in {output}/")
+    say(f"   The figure, all statistics and the numbers behind them are in {output}/ (open audit.png first).")
     return report
 
 

@@ -18,7 +18,9 @@ from mlunlearn.audit.signals import Feature, cross_entropy, membership_features,
 from mlunlearn.audit.threshold import threshold_attack
 
 # Samples of each side that a support vector classifier learns from; its time grows with the square.
-MAX_PER_SIDE = 500
+MAX_PER_SIDE = 250
+# Unseen samples that such a classifier is asked about; more say no more.
+MAX_JUDGED = 5000
 SVC_FEATURES: tuple[Feature, ...] = ("confidence", "modified_entropy", "probabilities")
 
 
@@ -58,11 +60,12 @@ class Battery:
         self.names, self.left_out = _possible_attacks(predictions)
         self._all = np.arange(predictions.sizes[predictions.nonmembers])
         self._fit_rows, self._judged_rows = self._all, self._all
+        shuffled = np.random.default_rng(seed).permutation(len(self._all))
         if predictions.nonmembers == "test":  # one half of the test set teaches the classifiers, the other is judged
-            order = np.random.default_rng(seed).permutation(len(self._all))
-            self._fit_rows, self._judged_rows = np.array_split(order, 2)
+            self._fit_rows, self._judged_rows = np.array_split(shuffled, 2)
         else:
-            self._fit_rows = np.arange(predictions.sizes["test"])
+            self._fit_rows, self._judged_rows = np.arange(predictions.sizes["test"]), shuffled
+        self._judged_rows = self._judged_rows[:MAX_JUDGED]
 
     def attack(self, outputs: ByData) -> dict[str, Attacked]:
         """Run all possible attacks on one model.

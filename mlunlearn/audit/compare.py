@@ -40,6 +40,13 @@ class Comparison:
         How forgotten and unseen rows are compared.
     notes : tuple of str
         What a reader has to know, such as controls that could not be had.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlunlearn.audit import Comparison
+    >>> Comparison(pd.DataFrame({"distance": [0.1]}, index=["retrained"]), {}, "", ()).to_frame().shape
+    (1, 1)
     """
 
     table: pd.DataFrame
@@ -75,8 +82,9 @@ class Comparison:
         from mlunlearn.audit.figure import draw_comparison
 
         ax = draw_comparison(self.table, ax)
-        if path is not None:
-            ax.get_figure(root=True).savefig(path)
+        figure = ax.get_figure(root=True)
+        if path is not None and figure is not None:
+            figure.savefig(path)
         return ax
 
     def __repr__(self) -> str:
@@ -114,10 +122,34 @@ def compare(
     models : mapping of str to model, or sequence of models
         Fitted models that have forgotten the same rows, by name. Instead of a model also several seeds of one method:
         a sequence of models from one training, or a sequence of such sequences, one for every training.
-    X_test, y_test, train, forget_idx, original, references, non_members, groups
+    X_test : array-like of shape (n_samples, ...)
+        Inputs that no model has learned from.
+    y_test : array-like of shape (n_samples,)
+        Their targets.
+    train : (X, y) or (X, y, sample_weight), default=None
         As in `mlunlearn.audit.audit`.
-    n_references, alpha, residue, random_state, n_jobs, verbose
-        As in `mlunlearn.audit.audit`; the error rate is that of each method.
+    forget_idx : array-like of int, mask or slice, default=None
+        As in `mlunlearn.audit.audit`; needed if no model is an unlearner.
+    original : estimator or None, default=None
+        The model before unlearning; also what the control "continued" starts from.
+    references : sequence of estimators or None, default=None
+        As in `mlunlearn.audit.audit`; None trains copies of the first model.
+    non_members : (X, y) or None, default=None
+        As in `mlunlearn.audit.audit`.
+    groups : mapping of str to array-like, default=None
+        As in `mlunlearn.audit.audit`.
+    n_references : int, default=5
+        Retrained models to make.
+    alpha : float, default=0.05
+        Chance that a retrained model is called distinguishable: that of each method, not of all together.
+    residue : float, default=1.0
+        As in `mlunlearn.audit.audit`.
+    random_state : int, RandomState instance or None, default=None
+        Seeds references, controls and permutations.
+    n_jobs : int or None, default=None
+        Models trained at once.
+    verbose : int, default=0
+        Show progress.
 
     Returns
     -------

@@ -14,10 +14,13 @@ sources of noise, and a test for each:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata, t
+
+from mlunlearn.seeds import derive_seeds
 
 Floats = NDArray[np.float64]
 
@@ -113,7 +116,7 @@ def over_rows(
     is_forget: NDArray[np.bool_],
     strata: NDArray[np.intp],
     groups: NDArray[np.intp] | None,
-    rng: np.random.Generator,
+    seed: int,
 ) -> Difference:
     """Test whether paired differences are larger or smaller on forgotten rows than on unseen ones.
 
@@ -127,8 +130,8 @@ def over_rows(
         Rows are exchangeable within these.
     groups : ndarray of int or None
         Person or source of each row, if rows are dependent. Whole groups are then what is independent.
-    rng : numpy.random.Generator
-        Draws the permutations.
+    seed : int
+        Seed of the permutations; equal ones are drawn once for all models.
 
     Returns
     -------
@@ -147,7 +150,7 @@ def over_rows(
     if abs(estimate) <= ROUNDING or standard_error <= ROUNDING:
         p_value = 1.0 if abs(estimate) <= ROUNDING else 0.0
     elif few:
-        p_value = _permutation_p_value(differences, is_forget, strata, weights, estimate, rng)
+        p_value = _permutation_p_value(differences, is_forget, strata, weights, estimate, seed)
     else:
         p_value = float(2.0 * norm.sf(abs(estimate) / standard_error))
     return Difference(estimate, standard_error, np.inf, p_value)
@@ -224,7 +227,7 @@ def _permutation_p_value(
     strata: NDArray[np.intp],
     weights: Floats,
     estimate: float,
-    rng: np.random.Generator,
+    seed: int,
 ) -> float:
     """Share of random divisions into forgotten and unseen rows, stratum by stratum, with as large a contrast."""
     drawn = np.zeros(N_PERMUTATIONS)
@@ -233,16 +236,15 @@ def _permutation_p_value(
         values = differences[rows]
         n, n_forget = len(values), int(is_forget[rows].sum())
         share = float(weights[rows & is_forget].sum())
-        sums = _sums_of_subsets(values, n_forget, rng)
+        sums = values[_subsets(n, n_forget, derive_seeds(seed, int(stratum))[0])].sum(axis=1)
         drawn += share * (sums / n_forget - (values.sum() - sums) / (n - n_forget))
     return float((1 + np.sum(np.abs(drawn) >= abs(estimate) * (1.0 - 1e-9))) / (N_PERMUTATIONS + 1))
 
 
-def _sums_of_subsets(values: Floats, size: int, rng: np.random.Generator) -> Floats:
-    """Sums over random subsets of one size, one for each permutation."""
-    n = len(values)
+@lru_cache(maxsize=32)
+def _subsets(n: int, size: int, seed: int) -> NDArray[np.intp]:
+    """Random subsets of one size, one for each permutation."""
+    rng = np.random.default_rng(seed)
     if N_PERMUTATIONS * n <= LARGEST_DRAW:
-        chosen = np.argpartition(rng.random((N_PERMUTATIONS, n), dtype=np.float32), size - 1, axis=1)[:, :size]
-        return values[chosen].sum(axis=1)
-    subsets = (rng.choice(n, size, replace=False, shuffle=False) for _ in range(N_PERMUTATIONS))
-    return np.array([values[subset].sum() for subset in subsets])
+        return np.argpartition(rng.random((N_PERMUTATIONS, n), dtype=np.float32), size - 1, axis=1)[:, :size]
+    return np.array([rng.choice(n, size, replace=False, shuffle=False) for _ in range(N_PERMUTATIONS)])

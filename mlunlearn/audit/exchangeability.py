@@ -117,7 +117,7 @@ def comparability(
     scores = np.asarray(reference_scores, dtype=float)
     rng = np.random.default_rng(random_state)
     together = np.zeros(len(mask), dtype=np.intp)
-    auc, p_score = _score_test(scores, mask, together, groups, rng)
+    auc, p_score = _score_test(scores, mask, together, groups, random_state)
     if labels is None:
         return Comparability(auc, p_score, float("nan"), together, 0, p_score > LEVEL)
     codes = np.unique(np.asarray(labels), return_inverse=True)[1]
@@ -126,7 +126,7 @@ def comparability(
         return Comparability(auc, p_score, p_labels, together, 0, True)
     weights = contrast_weights(mask, codes)
     n_unmatched = int((mask & (weights == 0.0)).sum())
-    auc, p_within = _score_test(scores, mask, codes, groups, rng)
+    auc, p_within = _score_test(scores, mask, codes, groups, random_state)
     matched = n_unmatched < mask.sum()
     strata = codes if matched else together
     return Comparability(auc, p_within, p_labels, strata, n_unmatched, matched and p_within > LEVEL)
@@ -137,11 +137,11 @@ def _score_test(
     is_forget: NDArray[np.bool_],
     strata: NDArray[np.intp],
     groups: NDArray[np.intp] | None,
-    rng: np.random.Generator,
+    seed: int,
 ) -> tuple[float, float]:
     """AUC of the mean rank of the references, and the p-value of its being one half."""
     ranks = np.mean([ranks_within(of_model, strata) for of_model in scores], axis=0)
-    difference = over_rows(ranks, is_forget, strata, groups, rng)
+    difference = over_rows(ranks, is_forget, strata, groups, seed)
     return 0.5 + difference.estimate, difference.p_value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ class Judge:
         Verdict
             At the stated error rate.
         """
-        said = list(models) if isinstance(models, (list, tuple)) else [models]
+        said: list[ByData] = [models] if isinstance(models, Mapping) else list(models)
         statistics, absent = self._of_forgotten(said, found)
         statistics.append(self._level(said, "test"))
         if found is None and "retain" in self.predictions.sizes:
@@ -108,6 +108,8 @@ class Judge:
             original=None if original is None else self._membership(original),
             **how,
         )
+        if original is None:
+            membership = self._with_stand_in(membership)
         if len(references) < 3:
             return [membership], ["agreement: it needs at least three references"]
         among = np.zeros((len(references), len(references), len(mask)))
@@ -122,6 +124,21 @@ class Judge:
             **how,
         )
         return [membership, agreement], []
+
+    def _with_stand_in(self, statistic: Statistic) -> Statistic:
+        """Without the original, retained rows show how rows look that a model has learned from."""
+        if "retain" not in self.predictions.sizes:
+            return statistic
+        aucs = []
+        for said in self.predictions.references:
+            unseen = np.sort(self.signal(said, self.predictions.nonmembers))
+            retained = self.signal(said, "retain")
+            below = np.searchsorted(unseen, retained, "left") + np.searchsorted(unseen, retained, "right")
+            aucs.append(below.mean() / (2.0 * len(unseen)))
+        effect = float(np.mean(aucs)) - statistic.reference
+        # the rank of a row has at most the variance of a uniform one beside the effect itself
+        variance = (effect**2 + 1.0 / 12.0) / self.predictions.sizes["forget"]
+        return replace(statistic, member_effect=effect, member_variance=variance)
 
     def _level(self, said: list[ByData], data: str) -> Statistic:
         where = {"test": "unseen", "retain": "retained"}[data]

@@ -202,6 +202,16 @@ class Audit:
         """
         return pd.DataFrame([row.as_dict() for row in self.rows])
 
+    def summary(self) -> str:
+        """Return the verdict, the same of the model before unlearning, and how to read them.
+
+        Returns
+        -------
+        str
+            A few lines; printing the audit gives the tables as well.
+        """
+        return "\n".join([self._title(), *self._headlines(), HOW_TO_READ])
+
     def by_person(self) -> pd.DataFrame:
         """Return exposure and risk of every person, or of every row where there are no persons, the largest first.
 

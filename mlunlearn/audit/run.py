@@ -259,7 +259,7 @@ def cost_of(model: Any, references: list[Answers]) -> dict[str, float]:
         return {}
     unlearning = sum(receipt.seconds for receipt in receipts)
     cost = {"seconds": unlearning, "retrained_share": sum(receipt.retrained_share for receipt in receipts)}
-    retraining = float(np.mean([answers.seconds for answers in references]))
+    retraining = float(np.mean([answers.seconds for answers in references])) if references else float("nan")
     if np.isfinite(retraining) and min(unlearning, retraining) > 0.0:
         cost |= {"seconds_retrain": retraining, **efficiency(unlearning, retraining)}
     return cost

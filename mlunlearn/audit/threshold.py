@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_curve
 from sklearn.utils import check_random_state
 
 from mlunlearn.audit._checks import check_scores
@@ -131,15 +130,19 @@ def _threshold_half(
 def _class_thresholds(
     scores: NDArray[np.float64], classes: NDArray[np.intp], is_member: NDArray[np.bool_], n_classes: int
 ) -> NDArray[np.float64]:
+    order = np.argsort(-scores, kind="stable")
+    scores, classes, is_member = scores[order], classes[order], is_member[order]
     thresholds = np.full(n_classes, _best_threshold(scores, is_member))
-    for k in np.unique(classes):
-        rows = classes == k
-        if np.unique(is_member[rows]).size == 2:
-            thresholds[k] = _best_threshold(scores[rows], is_member[rows])
+    by_class = np.argsort(classes, kind="stable")
+    for rows in np.split(by_class, np.cumsum(np.bincount(classes, minlength=n_classes))[:-1]):
+        if is_member[rows].any() and not is_member[rows].all():
+            thresholds[classes[rows[0]]] = _best_threshold(scores[rows], is_member[rows])
     return thresholds
 
 
 def _best_threshold(scores: NDArray[np.float64], is_member: NDArray[np.bool_]) -> float:
-    """The observed score that, taken as a threshold, maximises TPR - FPR."""
-    fpr, tpr, thresholds = roc_curve(is_member, scores)
-    return float(thresholds[1:][np.argmax((tpr - fpr)[1:])])  # the first one, infinity, calls nobody a member
+    """The observed score that, taken as a threshold, maximises TPR - FPR; scores in descending order."""
+    found = np.cumsum(is_member)
+    advantage = found / found[-1] - (np.arange(1, len(scores) + 1) - found) / (len(scores) - found[-1])
+    last_of_ties = np.append(scores[1:] != scores[:-1], True)
+    return float(scores[np.argmax(np.where(last_of_ties, advantage, -np.inf))])

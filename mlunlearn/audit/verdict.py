@@ -63,8 +63,18 @@ class Statistic:
         The difference of a model that still holds all forgotten rows: the original's, or what retained rows show.
     member_variance : float, default=0.0
         What a random row among them adds to the variance of the estimate if it is held or not.
-    larger, smaller : str
-        What a larger and a smaller value mean, in words.
+    larger : str, default="larger"
+        What a larger value means, in words.
+    smaller : str, default="smaller"
+        What a smaller value means.
+
+    Examples
+    --------
+    >>> from mlunlearn.audit import Statistic
+    >>> from mlunlearn.audit.contrast import Difference
+    >>> statistic = Statistic("membership", Difference(0.0, 0.02, float("inf"), 1.0), 0.5, member_effect=0.2)
+    >>> statistic.detectable_residue(0.05)
+    0.29
     """
 
     name: str
@@ -206,6 +216,15 @@ def membership_statistic(
     -------
     Statistic
         Signed; 0 is as retrained. Positive: members are still recognised.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlunlearn.audit import membership_statistic
+    >>> theirs = np.tile([0.2, 0.4, 0.6, 0.8], (2, 1))
+    >>> forget = np.array([True, False, True, False])
+    >>> membership_statistic(np.array([0.9, 0.1, 0.9, 0.1]), theirs, forget).value
+    1.0
     """
     rows = _rows(is_forget, strata, groups, exchangeable)
     own = _ranks(np.atleast_2d(ours), rows).mean(axis=0)
@@ -251,13 +270,29 @@ def agreement_statistic(
         Forgotten (True) or never trained on (False).
     original : ndarray of shape (n_references, n_rows) or None, default=None
         Distance between the model before unlearning and each reference.
-    strata, groups, exchangeable, random_state
+    strata : ndarray of int or None, default=None
+        As in `membership_statistic`.
+    groups : ndarray of int or None, default=None
+        As in `membership_statistic`.
+    exchangeable : bool, default=True
+        As in `membership_statistic`.
+    random_state : int, default=0
         As in `membership_statistic`.
 
     Returns
     -------
     Statistic
         Excess distance on forgotten rows over the excess on unseen rows; 0 is as retrained.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlunlearn.audit import agreement_statistic
+    >>> among = 0.1 * (1 - np.eye(3))[:, :, np.newaxis] * np.ones(4)
+    >>> to_theirs = np.tile([0.5, 0.5, 0.1, 0.1], (3, 1))
+    >>> statistic = agreement_statistic(to_theirs, among, np.array([True, True, False, False]))
+    >>> round(statistic.difference.estimate, 3)
+    0.4
     """
     rows = _rows(is_forget, strata, groups, exchangeable)
     n_references = len(among)
@@ -296,13 +331,25 @@ def level_statistic(
         Score of each row under the audited model, or under several of one method.
     theirs : ndarray of shape (n_references, n_rows)
         The same under the references, at least two.
-    name, larger, smaller : str
-        What it is, and what the signs mean.
+    name : str, default="performance: mean score, unseen"
+        What it is.
+    larger : str, default="its score on unseen rows is higher than that of retrained models"
+        What a positive difference means.
+    smaller : str, default="its score on unseen rows is lower than that of retrained models"
+        What a negative one means.
 
     Returns
     -------
     Statistic
         Tested over models: its chance is that of the seeds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlunlearn.audit import level_statistic
+    >>> theirs = np.array([[0.8, 0.9], [0.9, 0.8], [0.9, 0.9]])
+    >>> level_statistic(np.array([0.1, 0.2]), theirs).direction
+    'its score on unseen rows is lower than that of retrained models'
     """
     own = np.atleast_2d(np.asarray(ours, dtype=float))
     others = np.asarray(theirs, dtype=float)
@@ -337,6 +384,14 @@ def decide(
     -------
     Verdict
         The decision and what it rests on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlunlearn.audit import decide, level_statistic
+    >>> theirs = np.array([[0.8, 0.9], [0.9, 0.8], [0.9, 0.9]])
+    >>> print(decide([level_statistic(np.array([0.1, 0.2]), theirs)]))
+    distinguishable from one: its score on unseen rows is lower than that of retrained models.
     """
     if not statistics:
         return Verdict(CANNOT_TELL, alpha, (), (), None, tuple(absent))
@@ -433,8 +488,7 @@ def _contrast(
     weights = contrast_weights(rows.is_forget, rows.strata)
     mean = theirs.mean(axis=0)
     if rows.exchangeable:
-        rng = np.random.default_rng(random_state)
-        difference = over_rows(ours - mean, rows.is_forget, rows.strata, rows.groups, rng)
+        difference = over_rows(ours - mean, rows.is_forget, rows.strata, rows.groups, random_state)
     else:
         values = theirs @ weights
         spread = values.mean() + (values - values.mean()) * np.sqrt(inflation)
