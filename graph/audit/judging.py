@@ -146,5 +146,5 @@ class Judge:
         mean = np.mean([self._own(reference) for reference in self._references], axis=0)
         targets = np.concatenate([self._original.parts[side].target for side in self._sides])
         strata = np.unique(targets, return_inverse=True)[1]
-        difference = over_rows(mean, self._is_forget, strata, None, np.random.default_rng(self._seed))
+        difference = over_rows(mean, self._is_forget, strata, None, self._seed)
         return difference.p_value >= UNLIKE
