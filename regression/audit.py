@@ -310,7 +310,7 @@ class _Rows:
         found = judge.comparability()
         return {name: judge.verdict(answers, found).decision for name, answers in outputs.items()}
 
-    def _outputs(self, said: Said) -> dict[str, Outputs]:
+    def _outputs(self, said: Said) -> Mapping[str, Outputs]:
         parts = {"forget": said[0][self.forget], "test": said[1], "matched": said[1][self.alike]}
         return {name: Outputs(values) for name, values in parts.items()}
 

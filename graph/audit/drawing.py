@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mlunlearn.graph.audit.result import GraphAudit
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; verdicts differ in their markers as well.
-STYLES = {
+STYLES: dict[str, dict[str, Any]] = {
     "as a retrained model": {"color": "#009E73", "marker": "o"},
     "distinguishable from one": {"color": "#D55E00", "marker": "X"},
     "cannot tell at this size": {"color": "#0072B2", "marker": "D"},

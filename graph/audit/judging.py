@@ -144,6 +144,7 @@ class Judge:
     def _alike(self) -> bool:
         """Whether the references tell forgotten from unseen no better than chance."""
         mean = np.mean([self._own(reference) for reference in self._references], axis=0)
-        strata = np.unique(self._strata, return_inverse=True)[1]
-        difference = over_rows(mean, self._is_forget, strata, None, np.random.default_rng(self._seed))
+        targets = np.concatenate([self._original.parts[side].target for side in self._sides])
+        strata = np.unique(targets, return_inverse=True)[1]
+        difference = over_rows(mean, self._is_forget, strata, None, self._seed)
         return difference.p_value >= UNLIKE

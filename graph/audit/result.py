@@ -167,8 +167,8 @@ def over_graphs(audits: Sequence[GraphAudit], confidence: float = 0.95) -> pd.Da
     --------
     >>> from mlunlearn.graph.audit import Figure, GraphAudit, over_graphs
     >>> audits = [GraphAudit({"UtU": {"auc_unseen": Figure(a)}}, {}) for a in (0.6, 0.7, 0.8)]
-    >>> over_graphs(audits).round(2).iloc[0].tolist()
-    ['UtU', 'auc_unseen', 0.7, 0.1, 0.45, 0.95]
+    >>> over_graphs(audits)[["mean", "sd", "low", "high"]].to_numpy().round(2).tolist()
+    [[0.7, 0.1, 0.45, 0.95]]
     """
     if len(audits) < 2:
         raise ValueError(f"one graph says nothing about others: pass at least two audits, got {len(audits)}.")

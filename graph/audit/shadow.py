@@ -54,6 +54,20 @@ class ShadowAttack:
     The features are of one type throughout: the probabilities of no edge and of an edge, or the class posteriors with
     the true label's first and the others in descending order; nodes are shown without edges, as forgotten ones are.
     The attacker is scikit-learn's ``MLPClassifier``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from torch_geometric.nn import GCN
+    >>> from mlunlearn.graph import NodeClassifier, stochastic_block_model
+    >>> from mlunlearn.graph.audit import ShadowAttack
+    >>> from mlunlearn.graph.reading import read_graph
+    >>> from mlunlearn.graph.requests import delete
+    >>> data = stochastic_block_model([30, 30], random_state=0)
+    >>> model = NodeClassifier(GCN(data.num_features, 8, 2, out_channels=2), max_epochs=10).fit(data)
+    >>> attack = ShadowAttack(model, data, delete(read_graph(data), "nodes", np.array([1, 2])), seed=0)
+    >>> bool(data.test_mask[attack.unseen].all()), attack.membership(np.array([[0.9, 0.1]])).shape
+    (True, torch.Size([1]))
     """
 
     def __init__(self, original: GraphEstimator, data: Data, deletion: Deletion, seed: int):

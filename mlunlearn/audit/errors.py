@@ -114,7 +114,8 @@ def target_kinds(
     >>> forget.tolist(), int((unseen < 0).sum())
     ([0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 30)
     """
-    forget, unseen = (np.asarray(y, dtype=np.float64).reshape(len(y), -1).mean(axis=1) for y in (y_forget, y_unseen))
+    values = [np.asarray(y, dtype=np.float64) for y in (y_forget, y_unseen)]
+    forget, unseen = (y.reshape(len(y), -1).mean(axis=1) for y in values)
     inside = (unseen >= forget.min()) & (unseen <= forget.max())
     for n in range(n_kinds, 0, -1):
         edges = np.unique(np.quantile(forget, np.linspace(0, 1, n + 1)))[1:-1]

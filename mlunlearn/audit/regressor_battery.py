@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -127,7 +129,7 @@ class RegressorBattery:
     def _features(self, said: ByData, side: str, rows: Rows | slice = slice(None)) -> NDArray[np.float64]:
         return residual_features(self._predictions.targets[side][rows], said[side].labels[rows])
 
-    def _groups(self, rows: Rows) -> dict[str, NDArray[np.intp] | None]:
+    def _groups(self, rows: Rows) -> dict[str, Any]:
         groups = self._predictions.groups
         of_unseen = groups.get(self._data)
         if "forget" not in groups or of_unseen is None:
