@@ -1,12 +1,18 @@
-"""Regression unlearning on real data: bands and random removal, each method against two retrained models.
+"""Regression unlearning on real data, each method beside two controls and two retrained models.
 
-    MLUNLEARN_DATA=... python -m benchmarks.regression diabetes sts etth1 mufac --seeds 10 11 12 --jobs 2
+    MLUNLEARN_DATA=... python -m benchmarks.regression diabetes sts etth1 --seeds 20 21 22 --resume models
+
+Forgotten are bands of the target, a random tenth, a random hundredth, and single rows of that hundredth. The controls
+read as many samples as the approximate methods: `restart` trains from scratch, `continued training` from the trained
+weights, both in the loop of `shrink and perturb`. `original` does nothing, `retrained again` is the null.
 
 Writes one JSON file a task to benchmarks/results/: every figure of every seed and scenario, with settings, versions
-and the name of the machine. `diabetes` needs no data root. Defaults were chosen on seeds 100 and 101; report others.
+and the name of the machine. `diabetes` needs no data root. With ``--resume`` trained models are kept in a folder, and
+a run that was broken off, or has new methods, trains what is missing. Defaults were chosen on seeds 100 and up; report
+others.
 
-A seed takes the processor time of about twelve fits: 15 s for diabetes, some 2.5 min for sts and for etth1, 35 min for
-mufac; each of the jobs takes one seed at a time. Smaller, or larger on a GPU:
+A seed takes the processor time of about forty fits: a minute for diabetes, some 6 min for sts, for etth1 and for
+mufac in the size of the committed results:
 
     python -m benchmarks.regression mufac --size 16 --images 3000 --epochs 15
     python -m benchmarks.regression mufac --size 128 --network resnet18 --device cuda
@@ -17,112 +23,49 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.parallel import Parallel, delayed
-from skorch.callbacks import LRScheduler
 
 from benchmarks.common import write_results
+from benchmarks.regression_tasks import TASKS, Setting, mufac
 from mlunlearn.regression import (
-    AllCNN,
     Band,
     BlindspotRegressor,
     FineTuneRegressor,
     GaussianAmnesiacRegressor,
     NegativeGradientRegressor,
     RegressionTask,
-    ResNet18,
+    RestartRegressor,
     RidgeHeadRegressor,
     ShrinkPerturbRegressor,
     StandardizedRegressor,
-    Windows,
     anamnesis_index,
-    diabetes_progression,
-    load_forecaster,
-    mufac_ages,
+    pointwise_distance,
     random_rows,
-    read_ett,
     regression_report,
     relearn_steps,
     relearn_target,
-    sts_benchmark,
+    sample_errors,
 )
 
-
-@dataclass(frozen=True)
-class Setting:
-    """A task, and what was made smaller for a processor without an accelerator."""
-
-    task: RegressionTask
-    note: str
-
-
-def diabetes(seed: int) -> Setting:
-    task = diabetes_progression(seed=seed)
-    task.net.set_params(optimizer__fused=True)
-    return Setting(task, "all 309 training rows of a split drawn by the seed; MLP 10-64-64-1, 100 epochs")
-
-
-def sts(seed: int) -> Setting:
-    task = sts_benchmark(n_buckets=4096)
-    annealed(task.net.set_params(module__n_dimensions=64, max_epochs=15, batch_size=128, lr=2e-3))
-    return Setting(task, "all pairs; no GloVe file: hashed words (4,096), learned embedding of 64, 15 epochs")
-
-
-def etth1(seed: int) -> Setting:
-    series = read_ett()[["OT"]]
-    hours = len(series)
-    train, val = int(0.6 * hours), int(0.8 * hours)
-    first = series.iloc[:train]
-    scaled = (series - first.mean()) / first.std()
-    parts = []
-    for part in (scaled.iloc[:train], scaled.iloc[train - 96 : val], scaled.iloc[val - 96 :]):
-        cutter = Windows(n_past=96, horizon=24, stride=12)
-        X, y = cutter.cut(part, cutter.starts(part))
-        parts += [X.astype(np.float32), y]
-    net = annealed(load_forecaster(max_epochs=30, n_hidden=32).set_params(lr=3e-3))
-    task = RegressionTask("ETTh1", *parts, net, "standard deviations")
-    return Setting(task, "oil temperature, 96 hours to 24, a window every 12 hours; band by the mean of the target")
-
-
-def mufac(
-    seed: int,
-    *,
-    size: int = 32,
-    images: int | None = None,
-    epochs: int = 20,
-    network: str = "allcnn",
-    device: str = "cpu",
-) -> Setting:
-    task = mufac_ages(size=size, limit=images, module={"allcnn": AllCNN, "resnet18": ResNet18}[network])
-    narrow = {"module__width": 0.125} if network == "allcnn" else {}
-    annealed(task.net.set_params(module__padding=size // 8, max_epochs=epochs, batch_size=64, lr=3e-3, device=device))
-    task.net.set_params(**narrow)
-    kind = "AllCNN of an eighth of the width" if narrow else "ResNet-18"
-    return Setting(task, f"{len(task.X):,} of 10,025 images at {size}x{size}; {kind}, {epochs} epochs")
-
-
-def annealed(net: Any) -> Any:
-    """Let the learning rate fall along half a cosine: short trainings that end in noise have no noise floor to tell."""
-    schedule = LRScheduler(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=net.max_epochs)
-    return net.set_params(callbacks=[("schedule", schedule)], optimizer__fused=True)
-
-
-TASKS: dict[str, Callable[..., Setting]] = {"diabetes": diabetes, "sts": sts, "etth1": etth1, "mufac": mufac}
+CONTROLS = ("restart", "continued training")
+SINGLE_ROWS = 10
 
 
 def methods(trained: FrozenEstimator, task: RegressionTask, n_retained: int, seed: int) -> dict[str, Any]:
-    """Every method with its defaults, and the published settings of two of them."""
+    """Every method with its defaults, the published settings of two of them, and the controls."""
     n = len(task.X)
     small = {"batch_size": task.net.batch_size, "random_state": seed}
     found: dict[str, Any] = {
+        **controls(trained, seed),
         "shrink and perturb": ShrinkPerturbRegressor(trained, random_state=seed),
         "blindspot": BlindspotRegressor(trained, random_state=seed),
         "blindspot (published)": BlindspotRegressor.published(
@@ -138,12 +81,61 @@ def methods(trained: FrozenEstimator, task: RegressionTask, n_retained: int, see
     return found
 
 
+def controls(trained: FrozenEstimator, seed: int) -> dict[str, Any]:
+    """As many samples as the approximate methods read, from scratch and from the trained weights."""
+    loop = ShrinkPerturbRegressor(trained).get_params()
+    same = {name: loop[name] for name in ("budget", "lr", "batch_size")}
+    return {
+        "restart": RestartRegressor(trained, **same, random_state=seed),
+        "continued training": FineTuneRegressor(trained, **same, decay=True, random_state=seed),
+    }
+
+
+def methods_for_one_row(trained: FrozenEstimator, task: RegressionTask, seed: int) -> dict[str, Any]:
+    """Those that are asked to forget single rows, many times over."""
+    everything = methods(trained, task, len(task.X) - 1, seed)
+    names = (*CONTROLS, "shrink and perturb", "gaussian amnesiac", "negative gradient")
+    return {name: everything[name] for name in names}
+
+
 def scenarios(task: RegressionTask, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
     """Masks of training rows to forget, and of test rows of the same kind."""
     y, y_test = (v.mean(axis=1) if v.ndim == 2 else v for v in (task.y, task.y_test))
     bands = {"low": Band.low(y), "middle": Band.middle(y), "high": Band.high(y)}
     found = {name: (band.forget(y), band.rows(y_test)) for name, band in bands.items()}
-    return {**found, "random": (random_rows(len(y), 0.1, random_state=seed), None)}
+    hundredth = random_rows(len(y), max(0.01, SINGLE_ROWS / len(y)), random_state=seed)
+    return {**found, "random": (random_rows(len(y), 0.1, random_state=seed), None), "hundredth": (hundredth, None)}
+
+
+class Trained:
+    """Models with the time that each took, kept in a folder if there is one.
+
+    Parameters
+    ----------
+    folder : Path or None
+        None keeps nothing.
+    clock : callable
+        Processor time on one thread, which other work on the machine does not lengthen; on a GPU, time that passed.
+    """
+
+    def __init__(self, folder: Path | None, clock: Callable[[], float]):
+        self.folder, self.clock = folder, clock
+
+    def inside(self, name: str) -> Trained:
+        return Trained(self.folder and self.folder / name, self.clock)
+
+    def __call__(self, name: str, train: Callable[[], Any]) -> tuple[Any, float]:
+        path = self.folder and self.folder / f"{name}.joblib"
+        if path and path.exists():
+            return joblib.load(path)
+        started = self.clock()
+        found = train(), self.clock() - started
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_suffix(".unfinished")
+            joblib.dump(found, unfinished)
+            unfinished.rename(path)
+        return found
 
 
 class Alone:
@@ -153,34 +145,36 @@ class Alone:
         self.predict = unlearner.predict_blindspot
 
 
-def timed(fit: Callable[[], Any], device: str = "cpu") -> tuple[Any, float]:
-    """Processor time on one thread, which other work on the machine does not lengthen; on a GPU, time that passed."""
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    started = clock()
-    return fit(), clock() - started
-
-
-def run_scenario(
-    task: RegressionTask, original: Any, forget: np.ndarray, test_forget: np.ndarray | None, seed: int
-) -> pd.DataFrame:
-    keep, device = ~forget, task.net.device
-    fits = [
-        timed(
+def retrain(task: RegressionTask, forget: np.ndarray, seed: int, trained: Trained) -> list[tuple[Any, float]]:
+    keep = ~forget
+    return [
+        trained(
+            f"retrained {s}",
             lambda s=s: StandardizedRegressor(task.net, random_state=1000 + 10 * seed + s).fit(
                 task.X[keep], task.y[keep]
             ),
-            device,
         )
         for s in (0, 1)
     ]
+
+
+def forgotten(method: Any, task: RegressionTask, rows: np.ndarray, trained: Trained, name: str) -> tuple[Any, float]:
+    """A model after a request; its fit, which learns nothing from a frozen network, is not timed."""
+    model = method.fit(task.X, task.y)
+    return trained(name, lambda: model.unlearn(rows))
+
+
+def run_scenario(
+    task: RegressionTask, original: Any, forget: np.ndarray, test_forget: np.ndarray | None, seed: int, trained: Trained
+) -> pd.DataFrame:
+    fits = retrain(task, forget, seed, trained)
     retrained = [model for model, _ in fits]
     seconds = {"retrained": fits[0][1], "retrained again": fits[1][1]}
     models: dict[str, Any] = {"original": original}
-    for name, method in methods(FrozenEstimator(original), task, int(keep.sum()), seed).items():
-        model = method.fit(task.X, task.y)
-        models[name], seconds[name] = timed(lambda m=model: m.unlearn(forget), device)
-        if isinstance(model, BlindspotRegressor) and model.blindspots_:
-            models[f"{name}, without the network"] = Alone(model)
+    for name, method in methods(FrozenEstimator(original), task, int((~forget).sum()), seed).items():
+        models[name], seconds[name] = forgotten(method, task, forget, trained, name)
+        if isinstance(method, BlindspotRegressor) and models[name].blindspots_:
+            models[f"{name}, without the network"] = Alone(models[name])
     table = regression_report(
         models, retrained, X=task.X, y=task.y, forget=forget, X_test=task.X_test, y_test=task.y_test,
         test_forget=test_forget, seconds=seconds,
@@ -193,6 +187,41 @@ def run_scenario(
     return table.assign(seed=seed)
 
 
+def run_single_rows(task: RegressionTask, original: Any, hundredth: np.ndarray, seed: int, trained: Trained) -> Any:
+    """Requests for one row each, against models retrained without all rows of a hundredth.
+
+    What another hundredth of the data does to the prediction for a row is far below what another seed does, so one
+    pair of retrained models serves every row of it.
+    """
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(hundredth))[:SINGLE_ROWS]
+    fits = retrain(task, hundredth, seed, trained.inside("hundredth"))
+    references = [model.predict(task.X[rows]) for model, _ in fits]
+    found = []
+
+    def note(model: str, prediction: np.ndarray, against: list[np.ndarray], **others: Any) -> None:
+        for i, row in enumerate(rows.tolist()):
+            gaps = [pointwise_distance(prediction[i : i + 1], p[i : i + 1]) for p in against]
+            errors = sample_errors(task.y[row : row + 1], prediction[i : i + 1])
+            figures = {name: values[i] if np.ndim(values) else values for name, values in others.items()}
+            gap = float(np.mean(gaps)) if gaps else np.nan
+            found.append({"model": model, "row": row, "pointwise": gap, "forget": float(errors[0]), **figures})
+
+    note("retrained", references[0], [], seconds=fits[0][1])
+    note("retrained again", references[1], references[:1], seconds=fits[1][1])
+    note("original", original.predict(task.X[rows]), references)
+    for name in methods_for_one_row(FrozenEstimator(original), task, seed):
+        after = []
+        for row in rows.tolist():
+            method = methods_for_one_row(FrozenEstimator(original), task, seed)[name]
+            after.append(forgotten(method, task, np.array([row]), trained.inside(f"row {row}"), name))
+        prediction = [model.predict(task.X[row : row + 1])[0] for (model, _), row in zip(after, rows, strict=True)]
+        test = [sample_errors(task.y_test, model.predict(task.X_test)).mean() for model, _ in after]
+        share = [model.receipts_[-1].retrained_share for model, _ in after]
+        times = [seconds for _, seconds in after]
+        note(name, np.array(prediction), references, seconds=times, share_of_fit=share, test_retain=test)
+    return pd.DataFrame(found).assign(seed=seed)
+
+
 def anamnesis(
     task: RegressionTask, models: dict[str, Any], retrained: list[Any], original: Any, test_forget: Any
 ) -> list[float]:
@@ -201,45 +230,46 @@ def anamnesis(
     if test_forget is None or task.X.ndim > 2:
         return [np.nan] * len(names)
     X, y = task.X_test[test_forget], task.y_test[test_forget]
-    target = relearn_target(original, X, y)
+    relearn = partial(
+        relearn_steps,
+        target_error=relearn_target(original, X, y),
+        max_steps=300,
+        batch_size=task.net.batch_size,
+        seeds=range(3),
+    )
     everyone = {"retrained": retrained[0], "retrained again": retrained[1], **models}
     steps = {
-        name: relearn_steps(
-            model,
-            task.X,
-            task.y,
-            X,
-            y,
-            target_error=target,
-            max_steps=300,
-            batch_size=task.net.batch_size,
-            seeds=range(3),
-        )
+        name: relearn(model, task.X, task.y, X, y)
         for name, model in everyone.items()
         if not isinstance(model, (Alone, RidgeHeadRegressor))
     }
     return [anamnesis_index(steps[name], steps["retrained"]) if name in steps else np.nan for name in names]
 
 
-def run_seed(make: Callable[[int], Setting], seed: int) -> pd.DataFrame:
+def run_seed(make: Callable[[int], Setting], seed: int, folder: Path | None) -> pd.DataFrame:
     """Measure every scenario of a task with one seed, on one thread."""
     torch.set_num_threads(1)
     task, tables = make(seed).task, []
-    original, seconds = timed(
-        lambda: StandardizedRegressor(task.net, random_state=seed).fit(task.X, task.y), task.net.device
+    clock = time.process_time if task.net.device == "cpu" else time.perf_counter
+    trained = Trained(folder and folder / task.name / f"seed {seed}", clock)
+    original, seconds = trained(
+        "original", lambda: StandardizedRegressor(task.net, random_state=seed).fit(task.X, task.y)
     )
-    for scenario, (forget, test_forget) in scenarios(task, seed).items():
-        table = run_scenario(task, original, forget, test_forget, seed)
+    asked = scenarios(task, seed)
+    for scenario, (forget, test_forget) in asked.items():
+        table = run_scenario(task, original, forget, test_forget, seed, trained.inside(scenario))
         table.loc["original", "seconds"] = seconds
         tables.append(table.assign(scenario=scenario).rename_axis("model").reset_index())
         print(task.name, seed, scenario, flush=True)
-    return pd.concat(tables)
+    single = run_single_rows(task, original, asked["hundredth"][0], seed, trained)
+    print(task.name, seed, "single rows", flush=True)
+    return pd.concat([*tables, single.assign(scenario="single rows")])
 
 
-def run(name: str, make: Callable[[int], Setting], seeds: list[int], jobs: int) -> None:
+def run(name: str, make: Callable[[int], Setting], seeds: list[int], folder: Path | None) -> None:
     """Measure a task with every seed, and write what there is."""
     setting = make(seeds[0])
-    rows = pd.concat(Parallel(n_jobs=jobs)(delayed(run_seed)(make, seed) for seed in seeds))
+    rows = pd.concat([run_seed(make, seed, folder) for seed in seeds])
     results = {
         "task": setting.task.name,
         "note": setting.note,
@@ -247,6 +277,7 @@ def run(name: str, make: Callable[[int], Setting], seeds: list[int], jobs: int) 
         "error": "mean absolute",
         "seeds": seeds,
         "summary": summary(rows),
+        "nearer_than_controls": nearer_than_controls(rows),
         "rows": json.loads(rows.to_json(orient="records", double_precision=6)),
     }
     write_results(f"regression_{name}", results)
@@ -265,8 +296,8 @@ def overview(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 COLUMNS = (
-    "retain", "forget", "test_retain", "test_forget", "test_retain_over_retrained", "w1", "w1_over_floor", "auc",
-    "time_over_retrained", "share_of_fit",
+    "retain", "forget", "test_retain", "test_forget", "test_retain_over_retrained", "w1", "w1_over_floor",
+    "pointwise_over_floor", "auc", "time_over_retrained", "share_of_fit",
 )  # fmt: skip
 
 
@@ -274,27 +305,49 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
     """Mean and standard deviation over seeds, and what they are against the retrained models."""
     found: dict[str, Any] = {}
     for scenario, part in rows.groupby("scenario", sort=False):
-        floor = part[part["model"] == "retrained again"].set_index("seed")
-        reference = part[part["model"].isin(["retrained", "retrained again"])].groupby("seed").mean(numeric_only=True)
+        by_seed = part.groupby(["model", "seed"], sort=False).mean(numeric_only=True)
+        floor = by_seed.loc["retrained again"].mean()
+        reference = by_seed.loc[["retrained", "retrained again"]].groupby("seed").mean().mean()
         found[str(scenario)] = {}
-        for model, runs in part.groupby("model", sort=False):
-            runs = runs.set_index("seed")
-            columns = runs.select_dtypes("number").drop(columns=["seed"], errors="ignore")
-            figures = {c: [round(columns[c].mean(), 4), round(columns[c].std(ddof=0), 4)] for c in columns}
-            figures["w1_over_floor"] = round(float(runs["w1"].mean() / floor["w1"].mean()), 3)
-            figures["test_retain_over_retrained"] = round(
-                float(runs["test_retain"].mean() / reference["test_retain"].mean()), 4
-            )
-            figures["time_over_retrained"] = round(float(runs["seconds"].mean() / reference["seconds"].mean()), 4)
+        for model in by_seed.index.unique("model"):
+            runs = by_seed.loc[model].drop(columns="row", errors="ignore")
+            figures: dict[str, Any] = {c: [round(runs[c].mean(), 4), round(runs[c].std(ddof=0), 4)] for c in runs}
+            against = {
+                "w1_over_floor": ("w1", floor),
+                "pointwise_over_floor": ("pointwise", floor),
+                "test_retain_over_retrained": ("test_retain", reference),
+                "time_over_retrained": ("seconds", reference),
+            }
+            figures.update({name: round(float(runs[c].mean() / by[c]), 4) for name, (c, by) in against.items()})
             found[str(scenario)][str(model)] = {k: v for k, v in figures.items() if not np.isnan(np.sum(v))}
     return found
+
+
+def nearer_than_controls(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    """Share of paired cases, on the same request, in which a method comes nearer to retraining than a control."""
+    names = [name for name in rows["model"].unique() if not name.startswith("retrained")]
+    cases = {"requests of many rows": "w1", "single rows": "pointwise"}
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for case, column in cases.items():
+        part = rows[(rows["scenario"] == "single rows") == (case == "single rows")]
+        keys = ["scenario", "seed", *(["row"] if case == "single rows" else [])]
+        distances = part.pivot_table(index=keys, columns="model", values=column)
+        found[case] = {
+            name: {control: round(float((distances[name] < distances[control]).mean()), 3) for control in CONTROLS}
+            for name in _there(names, distances)
+        }
+    return found
+
+
+def _there(names: Iterable[str], table: pd.DataFrame) -> list[str]:
+    return [name for name in names if name in table and name not in CONTROLS]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="+", choices=sorted(TASKS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12])
-    parser.add_argument("--jobs", type=int, default=1, help="seeds measured at once")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[20, 21, 22])
+    parser.add_argument("--resume", type=Path, default=None, help="folder of trained models, used again if there")
     faces = parser.add_argument_group("mufac")
     faces.add_argument("--size", type=int, default=32, help="height and width of the images")
     faces.add_argument("--images", type=int, default=None, help="training images; all by default")
@@ -304,7 +357,8 @@ def main() -> None:
     options = parser.parse_args()
     chosen = {name: getattr(options, name) for name in ("size", "images", "epochs", "network", "device")}
     for name in options.tasks:
-        run(name, partial(mufac, **chosen) if name == "mufac" else TASKS[name], options.seeds, options.jobs)
+        make = partial(mufac, **chosen) if name == "mufac" else TASKS[name]
+        run(name, make, options.seeds, options.resume)
 
 
 if __name__ == "__main__":
