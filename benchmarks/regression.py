@@ -2,8 +2,8 @@
 
     MLUNLEARN_DATA=... python -m benchmarks.regression diabetes sts etth1 --seeds 20 21 22 --resume models
 
-Forgotten are bands of the target, a random tenth, a random hundredth, and single rows of that hundredth. The controls
-read as many samples as the approximate methods: `restart` trains from scratch, `continued training` from the trained
+Forgotten are bands of the target, a random tenth, and a hundredth and single rows of that tenth. The controls read as
+many samples as the approximate methods: `restart` trains from scratch, `continued training` from the trained
 weights, both in the loop of `shrink and perturb`. `original` does nothing, `retrained again` is the null.
 
 Writes one JSON file a task to benchmarks/results/: every figure of every seed and scenario, with settings, versions
@@ -11,7 +11,7 @@ and the name of the machine. `diabetes` needs no data root. With ``--resume`` tr
 a run that was broken off, or has new methods, trains what is missing. Defaults were chosen on seeds 100 and up; report
 others.
 
-A seed takes the processor time of about forty fits: a minute for diabetes, some 6 min for sts, for etth1 and for
+A seed takes the processor time of about thirty fits: a minute for diabetes, some 5 min for sts, for etth1 and for
 mufac in the size of the committed results:
 
     python -m benchmarks.regression mufac --size 16 --images 3000 --epochs 15
@@ -57,7 +57,7 @@ from mlunlearn.regression import (
 )
 
 CONTROLS = ("restart", "continued training")
-SINGLE_ROWS = 10
+SINGLE_ROWS = 6
 
 
 def methods(trained: FrozenEstimator, task: RegressionTask, n_retained: int, seed: int) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def controls(trained: FrozenEstimator, seed: int) -> dict[str, Any]:
     }
 
 
-def methods_for_one_row(trained: FrozenEstimator, task: RegressionTask, seed: int) -> dict[str, Any]:
-    """Those that are asked to forget single rows, many times over."""
+def methods_for_few(trained: FrozenEstimator, task: RegressionTask, seed: int) -> dict[str, Any]:
+    """Those that are asked to forget few rows, many times over."""
     everything = methods(trained, task, len(task.X) - 1, seed)
     names = (*CONTROLS, "shrink and perturb", "gaussian amnesiac", "negative gradient")
     return {name: everything[name] for name in names}
@@ -103,8 +103,7 @@ def scenarios(task: RegressionTask, seed: int) -> dict[str, tuple[np.ndarray, np
     y, y_test = (v.mean(axis=1) if v.ndim == 2 else v for v in (task.y, task.y_test))
     bands = {"low": Band.low(y), "middle": Band.middle(y), "high": Band.high(y)}
     found = {name: (band.forget(y), band.rows(y_test)) for name, band in bands.items()}
-    hundredth = random_rows(len(y), max(0.01, SINGLE_ROWS / len(y)), random_state=seed)
-    return {**found, "random": (random_rows(len(y), 0.1, random_state=seed), None), "hundredth": (hundredth, None)}
+    return {**found, "random": (random_rows(len(y), 0.1, random_state=seed), None)}
 
 
 class Trained:
@@ -187,39 +186,66 @@ def run_scenario(
     return table.assign(seed=seed)
 
 
-def run_single_rows(task: RegressionTask, original: Any, hundredth: np.ndarray, seed: int, trained: Trained) -> Any:
-    """Requests for one row each, against models retrained without all rows of a hundredth.
+def run_few(task: RegressionTask, original: Any, tenth: np.ndarray, seed: int, trained: Trained) -> pd.DataFrame:
+    """Requests for single rows and for a hundredth, against models retrained without the whole tenth they are from.
 
-    What another hundredth of the data does to the prediction for a row is far below what another seed does, so one
-    pair of retrained models serves every row of it.
+    What the rest of the tenth does to the prediction for a row is far below what another seed does, so one pair of
+    retrained models serves every row of it.
     """
-    rows = np.random.default_rng(seed).permutation(np.flatnonzero(hundredth))[:SINGLE_ROWS]
-    fits = retrain(task, hundredth, seed, trained.inside("hundredth"))
-    references = [model.predict(task.X[rows]) for model, _ in fits]
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(tenth))
+    requests = {"single rows": rows[:SINGLE_ROWS, None], "hundredth": rows[None, : max(len(tenth) // 100, 2)]}
+    fits = retrain(task, tenth, seed, trained.inside("random"))
     found = []
-
-    def note(model: str, prediction: np.ndarray, against: list[np.ndarray], **others: Any) -> None:
-        for i, row in enumerate(rows.tolist()):
-            gaps = [pointwise_distance(prediction[i : i + 1], p[i : i + 1]) for p in against]
-            errors = sample_errors(task.y[row : row + 1], prediction[i : i + 1])
-            figures = {name: values[i] if np.ndim(values) else values for name, values in others.items()}
-            gap = float(np.mean(gaps)) if gaps else np.nan
-            found.append({"model": model, "row": row, "pointwise": gap, "forget": float(errors[0]), **figures})
-
-    note("retrained", references[0], [], seconds=fits[0][1])
-    note("retrained again", references[1], references[:1], seconds=fits[1][1])
-    note("original", original.predict(task.X[rows]), references)
-    for name in methods_for_one_row(FrozenEstimator(original), task, seed):
-        after = []
-        for row in rows.tolist():
-            method = methods_for_one_row(FrozenEstimator(original), task, seed)[name]
-            after.append(forgotten(method, task, np.array([row]), trained.inside(f"row {row}"), name))
-        prediction = [model.predict(task.X[row : row + 1])[0] for (model, _), row in zip(after, rows, strict=True)]
-        test = [sample_errors(task.y_test, model.predict(task.X_test)).mean() for model, _ in after]
-        share = [model.receipts_[-1].retrained_share for model, _ in after]
-        times = [seconds for _, seconds in after]
-        note(name, np.array(prediction), references, seconds=times, share_of_fit=share, test_retain=test)
+    for scenario, batches in requests.items():
+        asked = batches.ravel()
+        references = [model.predict(task.X[asked]) for model, _ in fits]
+        add = partial(_figures, found, scenario, asked, task.y[asked])
+        add("retrained", references[0], [], seconds=fits[0][1])
+        add("retrained again", references[1], references[:1], seconds=fits[1][1])
+        add("original", original.predict(task.X[asked]), references)
+        for name in methods_for_few(FrozenEstimator(original), task, seed):
+            after = []
+            for batch in batches:
+                method = methods_for_few(FrozenEstimator(original), task, seed)[name]
+                place = trained.inside(scenario if len(batch) > 1 else f"row {batch[0]}")
+                after.append(forgotten(method, task, batch, place, name))
+            add(
+                name,
+                np.concatenate([m.predict(task.X[batch]) for (m, _), batch in zip(after, batches, strict=True)]),
+                references,
+                seconds=float(np.mean([seconds for _, seconds in after])),
+                share_of_fit=float(np.mean([m.receipts_[-1].retrained_share for m, _ in after])),
+                test_retain=float(
+                    np.mean([sample_errors(task.y_test, m.predict(task.X_test)).mean() for m, _ in after])
+                ),
+            )
     return pd.DataFrame(found).assign(seed=seed)
+
+
+def _figures(
+    found: list[dict[str, Any]],
+    scenario: str,
+    rows: np.ndarray,
+    y: np.ndarray,
+    model: str,
+    prediction: np.ndarray,
+    references: list[np.ndarray],
+    **others: float,
+) -> None:
+    """Note the figures of a model, row by row."""
+    for i, row in enumerate(rows.tolist()):
+        here = slice(i, i + 1)
+        gaps = [pointwise_distance(prediction[here], p[here]) for p in references]
+        found.append(
+            {
+                "scenario": scenario,
+                "model": model,
+                "row": row,
+                "pointwise": float(np.mean(gaps)) if gaps else np.nan,
+                "forget": float(sample_errors(y[here], prediction[here])[0]),
+                **others,
+            }
+        )
 
 
 def anamnesis(
@@ -261,9 +287,9 @@ def run_seed(make: Callable[[int], Setting], seed: int, folder: Path | None) -> 
         table.loc["original", "seconds"] = seconds
         tables.append(table.assign(scenario=scenario).rename_axis("model").reset_index())
         print(task.name, seed, scenario, flush=True)
-    single = run_single_rows(task, original, asked["hundredth"][0], seed, trained)
-    print(task.name, seed, "single rows", flush=True)
-    return pd.concat([*tables, single.assign(scenario="single rows")])
+    few = run_few(task, original, asked["random"][0], seed, trained)
+    print(task.name, seed, "few rows", flush=True)
+    return pd.concat([*tables, few])
 
 
 def run(name: str, make: Callable[[int], Setting], seeds: list[int], folder: Path | None) -> None:
@@ -324,14 +350,14 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def nearer_than_controls(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """Share of paired cases, on the same request, in which a method comes nearer to retraining than a control."""
+    """Share of paired cases, of one request or row, in which a method comes nearer to retraining than a control."""
     names = [name for name in rows["model"].unique() if not name.startswith("retrained")]
-    cases = {"requests of many rows": "w1", "single rows": "pointwise"}
+    few = rows["scenario"].isin(["single rows", "hundredth"])
+    cases = {"bands and a tenth": (~few, "w1"), "few rows": (few, "pointwise")}
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for case, column in cases.items():
-        part = rows[(rows["scenario"] == "single rows") == (case == "single rows")]
-        keys = ["scenario", "seed", *(["row"] if case == "single rows" else [])]
-        distances = part.pivot_table(index=keys, columns="model", values=column)
+    for case, (chosen, column) in cases.items():
+        keys = ["scenario", "seed", *(["row"] if column == "pointwise" else [])]
+        distances = rows[chosen].pivot_table(index=keys, columns="model", values=column)
         found[case] = {
             name: {control: round(float((distances[name] < distances[control]).mean()), 3) for control in CONTROLS}
             for name in _there(names, distances)
