@@ -10,6 +10,7 @@ from mlunlearn.regression.audit import (
     sample_errors,
 )
 from mlunlearn.regression.blindspot import BlindspotRegressor
+from mlunlearn.regression.cross_fit import CrossFitRegressor
 from mlunlearn.regression.faces import agedb, mufac_ages
 from mlunlearn.regression.finetune import FineTuneRegressor
 from mlunlearn.regression.gaussian import GaussianAmnesiacRegressor
@@ -34,6 +35,7 @@ __all__ = [
     "AllCNN",
     "Band",
     "BlindspotRegressor",
+    "CrossFitRegressor",
     "FineTuneRegressor",
     "GaussianAmnesiacRegressor",
     "LSTMPair",

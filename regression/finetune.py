@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlunlearn.parameters import check_flag, check_positive
 from mlunlearn.regression.budgets import default_steps, steps_within
 from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
 
@@ -84,6 +85,11 @@ class FineTuneRegressor(EditedRegressor):
         self.batch_size = batch_size
         self.random_state = random_state
         self.verbose = verbose
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_positive("budget", self.budget, optional=True)
+        check_flag("decay", self.decay)
 
     def _edit(self, edit: Edit) -> int:
         batch_size = self.batch_size or edit.batch_size

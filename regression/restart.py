@@ -6,6 +6,7 @@ from typing import Any
 
 from sklearn.frozen import FrozenEstimator
 
+from mlunlearn.parameters import check_positive
 from mlunlearn.regression.budgets import steps_within
 from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
 from mlunlearn.seeds import derive_seeds
@@ -108,6 +109,10 @@ class RestartRegressor(EditedRegressor):
     def exactness(self) -> Exactness | None:  # type: ignore[override]
         """In which sense it is exact: no parameter is a function of a forgotten row."""
         return None if isinstance(self.estimator, FrozenEstimator) else "influence"
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_positive("budget", self.budget)
 
     def _edit(self, edit: Edit) -> int:
         batch_size = self.batch_size or edit.batch_size

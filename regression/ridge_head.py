@@ -14,6 +14,7 @@ from torch import nn
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
+from mlunlearn.parameters import check_positive
 from mlunlearn.receipts import Work
 from mlunlearn.regression.features import module_features
 from mlunlearn.training import one_thread
@@ -82,8 +83,7 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
         self.random_state = random_state
 
     def _fit(self) -> None:
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be positive, got {self.alpha!r}.")
+        check_positive("alpha", self.alpha)
         self._check_features()
         n_blocks = -(-self.n_samples_fit_ // _ROWS)
         blocks = [self._data.block(self._group(b)) for b in range(n_blocks)]
