@@ -14,9 +14,10 @@ from torch import nn
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
+from mlunlearn.exceptions import DataChangedError
 from mlunlearn.parameters import check_positive
 from mlunlearn.receipts import Work
-from mlunlearn.regression.features import module_features
+from mlunlearn.regression.features import features_checksum, module_features
 from mlunlearn.training import one_thread
 
 _ROWS = 1024  # of a block of sufficient statistics
@@ -57,7 +58,8 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
     Guarantee: exact to the bit, in the head: after any requests ``coef_`` and ``intercept_`` are those of
     ``fit(X, y, exclude=forgotten)``. Nothing is subtracted, so no rounding adds up over thousands of removals.
     It is exact for the whole model only if the features owe nothing to the forgotten rows; a network trained on
-    them remembers. Cost: features and sums of the touched blocks, and one solve.
+    them remembers. The features have to stay what they were: a module that was changed since `fit` is refused. Cost:
+    features and sums of the touched blocks, and one solve.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
     def _fit(self) -> None:
         check_positive("alpha", self.alpha)
         self._check_features()
+        self._features_at_fit = features_checksum(self.estimator)
         n_blocks = -(-self.n_samples_fit_ // _ROWS)
         blocks = [self._data.block(self._group(b)) for b in range(n_blocks)]
         self._checksums = {b: block.checksum for b, block in enumerate(blocks)}
@@ -108,6 +111,11 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
         return retained[first:last]
 
     def _unlearn(self, rows: np.ndarray) -> Work:
+        if features_checksum(self.estimator) != self._features_at_fit:
+            raise DataChangedError(
+                f"The {type(self.estimator).__name__} that makes the features was changed after fit: the sums that are "
+                "kept are of other features, and no exact head can be solved from both. Restore it, or fit again."
+            )
         sums, checksums, samples = list(self._sums), dict(self._checksums), 0
         with one_thread():
             for b in np.unique(rows // _ROWS).tolist():

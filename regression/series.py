@@ -11,12 +11,14 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from mlunlearn.exceptions import ForgetRequestError, UnknownIdError
+from mlunlearn.data import checksum
+from mlunlearn.exceptions import DataChangedError, ForgetRequestError, UnknownIdError
 from mlunlearn.receipts import Receipt, Work
 from mlunlearn.regression.windows import Windows, blanked, check_series, customer_scales
+from mlunlearn.state import ForgettingState, Guarantee
 
 
-class SeriesForgetter(BaseEstimator):
+class SeriesForgetter(ForgettingState, BaseEstimator):
     """Forecast hourly series, and forget customers or stretches of time.
 
     Windows overlap: an hour stands in many of them, and in the mean and the standard deviation that scale its
@@ -47,7 +49,8 @@ class SeriesForgetter(BaseEstimator):
     Guarantee: that of `unlearner`. With an exact one the model is, to the bit, the one fitted on the series with
     those hours missing. With an approximate one the scales and the windows are exact and the network is approximate.
 
-    A copy of the series is held, in which forgotten hours are missing.
+    A copy of the series is held, in which forgotten hours are missing. It is never saved: a reloaded forecaster
+    predicts, and needs `attach_data` before it forgets.
 
     Examples
     --------
@@ -68,8 +71,10 @@ class SeriesForgetter(BaseEstimator):
         self.unlearner = unlearner
         self.windows = windows
 
+    _attach_call = "attach_data(series)"
+
     @property
-    def guarantee(self) -> str:
+    def guarantee(self) -> Guarantee:  # type: ignore[override]
         """What `unlearn` promises: what the unlearner does."""
         return self.unlearner.guarantee
 
@@ -96,9 +101,7 @@ class SeriesForgetter(BaseEstimator):
         starts = _some(cutter.starts(series), cutter)
         scales = customer_scales(series)
         unlearner = clone(self.unlearner).fit(*cutter.cut(_scaled(series, scales), starts))
-        self._series, self._cutter, self.unlearner_ = series, cutter, unlearner
-        self.scales_, self.starts_ = scales, starts
-        self.receipts_: list[Receipt] = []
+        self._swap(series, scales, starts, unlearner, [], cutter)
         return self
 
     def unlearn(self, customers: Any = None, *, start: Any = None, end: Any = None) -> Self:
@@ -122,6 +125,8 @@ class SeriesForgetter(BaseEstimator):
             If a customer or a stretch of time is not in the series.
         ForgetRequestError
             If nothing is named, or no window would be left.
+        DataNotAttachedError
+            If the forecaster was reloaded and holds no series.
 
         Notes
         -----
@@ -129,10 +134,11 @@ class SeriesForgetter(BaseEstimator):
         """
         check_is_fitted(self)
         started = perf_counter()
+        self._require_data()
         if customers is None and start is None and end is None:
             raise ForgetRequestError("unlearn needs customers, start or end: nothing was asked to be forgotten.")
         try:
-            left = blanked(self._series, customers, start, end)
+            left = blanked(self._data, customers, start, end)
         except ValueError as error:
             raise UnknownIdError(str(error)) from None
         kept = self._cutter.starts(left)
@@ -142,7 +148,7 @@ class SeriesForgetter(BaseEstimator):
         # A customer without hours left keeps a scale of its own while it is being forgotten, and none afterwards.
         passing = pd.concat([scales, self.scales_.drop(index=scales.index, errors="ignore")])
         keep = _among(self.starts_, kept)
-        unlearner, work = self._forgotten(_scaled(self._series, passing), keep)
+        unlearner, work = self._forgotten(_scaled(self._data, passing), keep)
         receipt = Receipt(
             method=f"{type(self).__name__}({type(unlearner).__name__})",
             guarantee=unlearner.guarantee,
@@ -154,8 +160,69 @@ class SeriesForgetter(BaseEstimator):
             work=work,
             seed=unlearner.seed_,
         )
-        self._series, self.scales_, self.starts_, self.unlearner_ = left, scales, kept, unlearner
-        self.receipts_ = [*self.receipts_, receipt]
+        self._swap(left, scales, kept, unlearner, [*self.receipts_, receipt], self._cutter)
+        return self
+
+    def _swap(
+        self,
+        series: pd.DataFrame,
+        scales: pd.DataFrame,
+        starts: np.ndarray,
+        unlearner: Any,
+        receipts: list[Receipt],
+        cutter: Windows,
+    ) -> None:
+        """Put a new state in place at once."""
+        held = series.notna().to_numpy()
+        vars(self).update(
+            {
+                "_data": series,
+                "_held": held,
+                "_first_hour": series.index[0],
+                "_checksum": checksum(series.to_numpy()[held]),
+                "_cutter": cutter,
+                "scales_": scales,
+                "starts_": starts,
+                "unlearner_": unlearner,
+                "receipts_": receipts,
+            }
+        )
+
+    def attach_data(self, series: pd.DataFrame) -> Self:
+        """Give a reloaded forecaster its series back.
+
+        Parameters
+        ----------
+        series : pandas.DataFrame of shape (n_hours, n_customers)
+            As given to `fit`; hours that were forgotten since may hold anything, or be missing.
+
+        Returns
+        -------
+        self
+            The forecaster, able to forget again.
+
+        Raises
+        ------
+        ValueError
+            If the hours or the customers are others.
+        DataChangedError
+            If an hour that is still held has another value.
+        """
+        check_is_fitted(self)
+        series = check_series(series)
+        names = [name for name, held in zip(series, self._held.any(axis=0), strict=False) if held]
+        same_shape = series.shape == self._held.shape and series.index[0] == self._first_hour
+        if not same_shape or names != self.scales_.index.tolist():
+            raise ValueError(
+                f"attach_data needs the {self._held.shape[0]} hours from {self._first_hour} of the "
+                f"{self._held.shape[1]} customers given to fit, in that order."
+            )
+        if checksum(series.to_numpy()[self._held]) != self._checksum:
+            raise DataChangedError(
+                "The series were edited after fit: forgetting from them would not give the promised model. Restore "
+                "them, or fit again."
+            )
+        self._data = series.where(self._held)
         return self
 
     def _forgotten(self, series: pd.DataFrame, keep: np.ndarray) -> tuple[Any, Work]:

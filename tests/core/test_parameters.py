@@ -41,7 +41,7 @@ def test_numbers(value):
 @pytest.mark.parametrize("check", [check_count, check_positive, check_share])
 @pytest.mark.parametrize("value", NOT_NUMBERS)
 def test_what_is_no_number(check, value):
-    with pytest.raises(TypeError, match="^lr must be a .* got "):
+    with pytest.raises(TypeError, match=r"^lr must be a .* got "):
         check("lr", value)
 
 
@@ -62,7 +62,7 @@ def test_none_is_taken_where_it_is_allowed(check, more):
 def test_choices():
     check_choice("kind", "a", ("a", "b"))
     for wrong in ("c", 1, None, True):
-        with pytest.raises(ValueError, match="^kind must be one of 'a', 1.0, got "):
+        with pytest.raises(ValueError, match=r"^kind must be one of 'a', 1\.0, got "):
             check_choice("kind", wrong, ("a", 1.0))
 
 
@@ -70,5 +70,5 @@ def test_flags():
     check_flag("decay", False)
     check_flag("decay", np.bool_(True))
     for wrong in (0, 1, None, "yes"):
-        with pytest.raises(TypeError, match="^decay must be True or False, got "):
+        with pytest.raises(TypeError, match=r"^decay must be True or False, got "):
             check_flag("decay", wrong)
