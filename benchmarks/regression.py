@@ -186,7 +186,7 @@ def run_scenario(
         m.receipts_[-1].retrained_share if hasattr(m := models.get(name), "receipts_") else np.nan
         for name in table.index
     ]
-    table["anamnesis"] = anamnesis(task, models, retrained, original, test_forget)
+    table["anamnesis"] = anamnesis(task, models, retrained, original, test_forget, trained.inside("relearned"))
     return table.assign(seed=seed)
 
 
@@ -262,7 +262,12 @@ def _figures(
 
 
 def anamnesis(
-    task: RegressionTask, models: dict[str, Any], retrained: list[Any], original: Any, test_forget: Any
+    task: RegressionTask,
+    models: dict[str, Any],
+    retrained: list[Any],
+    original: Any,
+    test_forget: Any,
+    relearned: Trained,
 ) -> list[float]:
     """Relearn time of each model over that of the retrained one, on test rows of the forgotten kind."""
     names = ["retrained", "retrained again", *models]
@@ -278,7 +283,7 @@ def anamnesis(
     )
     everyone = {"retrained": retrained[0], "retrained again": retrained[1], **models}
     steps = {
-        name: relearn(model, task.X, task.y, X, y)
+        name: relearned(name, lambda model=model: relearn(model, task.X, task.y, X, y))[0]
         for name, model in everyone.items()
         if not isinstance(model, (Alone, RidgeHeadRegressor))
     }

