@@ -174,7 +174,7 @@ class SeriesForgetter(ForgettingState, BaseEstimator):
     ) -> None:
         """Put a new state in place at once."""
         held = series.notna().to_numpy()
-        vars(self).update(
+        self.__dict__.update(
             {
                 "_data": series,
                 "_held": held,
