@@ -36,6 +36,11 @@ class ForgetRequest:
     classes: tuple[Any, ...] = ()
     of: str = "rows"
 
+    @property
+    def asks_for_nothing_new(self) -> bool:
+        """Whether all that is named was forgotten before."""
+        return not len(self.rows)
+
 
 def resolve_positions(
     forget_idx: Any,

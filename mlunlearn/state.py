@@ -92,7 +92,7 @@ class ForgettingState:
             beside._require_data()
             request = beside._resolve(*names)
             twins = beside._count_twins(request)
-            work = beside._serve(request) if len(request.rows) else Work(samples=0, full=0)
+            work = Work(samples=0, full=0) if request.asks_for_nothing_new else beside._serve(request)
             beside._file_receipt(request, work, started, request_id=request_id, reason=reason, twins=twins)
             self.__dict__ = vars(beside)
         return self

@@ -9,6 +9,7 @@ from mlunlearn.regression.audit import (
     regression_report,
 )
 from mlunlearn.regression.blindspot import BlindspotRegressor
+from mlunlearn.regression.cross_fit import CrossFitRegressor
 from mlunlearn.regression.faces import agedb, mufac_ages
 from mlunlearn.regression.finetune import FineTuneRegressor
 from mlunlearn.regression.gaussian import GaussianAmnesiacRegressor
@@ -17,6 +18,7 @@ from mlunlearn.regression.losses import QuantileLoss
 from mlunlearn.regression.models import AllCNN, LSTMPair, Pixels, SequenceForecaster, mlp
 from mlunlearn.regression.negative_gradient import NegativeGradientRegressor
 from mlunlearn.regression.relearning import Relearning, anamnesis_index, relearn_steps, relearn_target
+from mlunlearn.regression.restart import RestartRegressor
 from mlunlearn.regression.ridge_head import RidgeHeadRegressor
 from mlunlearn.regression.scenarios import Band, group_rows, random_rows
 from mlunlearn.regression.sentences import hashed_pairs, sts_benchmark
@@ -32,6 +34,7 @@ __all__ = [
     "AllCNN",
     "Band",
     "BlindspotRegressor",
+    "CrossFitRegressor",
     "FineTuneRegressor",
     "GaussianAmnesiacRegressor",
     "LSTMPair",
@@ -42,6 +45,7 @@ __all__ = [
     "RegressionTask",
     "Relearning",
     "ResNet18",
+    "RestartRegressor",
     "RidgeHeadRegressor",
     "SequenceForecaster",
     "SeriesForgetter",

@@ -15,8 +15,10 @@ from torch import nn
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
+from mlunlearn.exceptions import DataChangedError
+from mlunlearn.parameters import check_positive
 from mlunlearn.receipts import Work
-from mlunlearn.regression.features import module_features
+from mlunlearn.regression.features import features_checksum, module_features
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.threads import one_thread
 
@@ -58,7 +60,8 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
     Guarantee: exact to the bit, in the head: after any requests ``coef_`` and ``intercept_`` are those of
     ``fit(X, y, exclude=forgotten)``. Nothing is subtracted, so no rounding adds up over thousands of removals.
     It is exact for the whole model only if the features owe nothing to the forgotten rows; a network trained on
-    them remembers. Cost: features and sums of the touched blocks, and one solve.
+    them remembers. The features have to stay what they were: a module that was changed since `fit` is refused. Cost:
+    features and sums of the touched blocks, and one solve.
 
     Examples
     --------
@@ -84,9 +87,9 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
         self.random_state = random_state
 
     def _fit(self) -> None:
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be positive, got {self.alpha!r}.")
+        check_positive("alpha", self.alpha)
         self._check_features()
+        self._features_at_fit = features_checksum(self.estimator)
         blocks = [self._data.block(self._rows_left(b)) for b in range(self._n_groups)]
         self._flat = np.ndim(blocks[0].y) == 1
         with one_thread():
@@ -114,6 +117,11 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
         return rows[~self._is_forgotten(rows) & ~np.isin(rows, without)]
 
     def _unlearn(self, request: ForgetRequest) -> Work:
+        if features_checksum(self.estimator) != self._features_at_fit:
+            raise DataChangedError(
+                f"The {type(self.estimator).__name__} that makes the features was changed after fit: the sums that are "
+                "kept are of other features, and no exact head can be solved from both. Restore it, or fit again."
+            )
         rows = request.rows
         sums, samples = list(self._sums), 0
         with one_thread():

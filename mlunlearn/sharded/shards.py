@@ -193,10 +193,8 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         check_count("n_shards", self.n_shards)
         check_count("n_slices", self.n_slices)
-        if self.epochs is not None:
-            check_positive("epochs", self.epochs)
-        if self.max_requests is not None:
-            check_share("max_requests", self.max_requests)
+        check_positive("epochs", self.epochs, optional=True)
+        check_share("max_requests", self.max_requests, zero=False, optional=True)
         check_choice("weighting", self.weighting, ("uniform", "size"))
 
     def _try_out(self) -> None:
