@@ -201,10 +201,10 @@ def test_bad_parameters_are_refused(problem):
     X, y = problem
     for options, message in (
         ({"n_shards": 0}, "n_shards must be"),
-        ({"n_shards": True}, "n_shards must be an integer of at least 1, got True"),
-        ({"max_requests": -1}, "max_requests must be a number above 0 and at most 1, got -1"),
+        ({"n_shards": True}, "n_shards must be a whole number of at least 1, got True"),
+        ({"max_requests": -1}, r"max_requests must be a number between 0 \(excluded\) and 1, or None, got -1"),
         ({"max_requests": 2}, "max_requests must be"),
-        ({"epochs": "a"}, "epochs must be a positive number, got 'a'"),
+        ({"epochs": "a"}, "epochs must be a number above 0, or None, got 'a'"),
         ({"random_state": -1}, "random_state must be .* from 0 on, got -1"),
         ({"n_slices": 1.5}, "n_slices must be"),
         ({"epochs": 0}, "epochs must be"),
