@@ -143,8 +143,10 @@ class CrossFitRegressor(EditedRegressor):
         check_positive("budget_lr", self.budget_lr)
 
     def _fit(self) -> None:
-        super()._fit()
         rows = self._retained()
+        if len(rows) < 2 or (self._ids is not None and len(np.unique(self._ids.hashes[rows])) < 2):
+            raise ValueError(f"n_samples={len(rows)} cannot be cut into folds: it takes two rows, of two ids, or more.")
+        super()._fit()
         block = self._data.block(rows)
         with seeded(self.seed_, self.estimator_.regressor_.net_.device):
             aims, self.trust_ = self._held_out(block, rows)
@@ -167,7 +169,7 @@ class CrossFitRegressor(EditedRegressor):
 
     def _folds(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Places, among the retained rows, of each fold."""
-        groups = None if self._ids is None else np.unique(self._ids, return_inverse=True)[1][rows]
+        groups = None if self._ids is None else self._ids.hashes[rows]
         n_groups = len(rows) if groups is None else len(np.unique(groups))
         n_folds, seed = min(self.n_folds, n_groups), derive_seeds(self.seed_, _FOLDS)[0] % 2**31
         cut = (KFold if groups is None else GroupKFold)(n_folds, shuffle=True, random_state=seed)
