@@ -188,7 +188,10 @@ class TrainingData:
         positions = np.arange(n) if positions is None else positions
         inputs = checksums_of_rows(X)
         self._twins, groups = Twins.among(inputs, lambda rows: checksums_of_rows(take_rows(X, rows), key=1))
-        self._labels, codes = _coded(y) if labelled and y.ndim == 1 else (None, None)
+        self._labels: Any = None
+        codes = None
+        if labelled and y.ndim == 1:
+            self._labels, codes = _coded(y)
         self._label_counts = None if codes is None else np.bincount(codes)
         file_rows = np.arange(n) if _is_on_disk(X) else None
         sums = _checksums(positions, inputs, y, weight)
