@@ -179,7 +179,7 @@ class TrainingData:
     positions : ndarray of int or None, default=None
         Ascending positions of the rows that are held; None where every row is.
     labelled : bool, default=False
-        Whether `y` holds the labels of a classifier, to be counted.
+        Whether `y` holds the labels of a classifier, to be counted; those of several outputs are not.
 
     Notes
     -----
@@ -199,10 +199,11 @@ class TrainingData:
         positions = np.arange(n) if positions is None else positions
         inputs = checksums_of_rows(X)
         self._twins, groups = Twins.among(inputs, lambda rows: checksums_of_rows(take_rows(X, rows), key=1))
-        self._labels, codes = np.unique(y, return_inverse=True) if labelled else (None, None)
-        if codes is not None:
-            self._label_counts = np.bincount(codes, minlength=len(self._labels))
-            codes = codes.astype(np.min_scalar_type(len(self._labels)))
+        self._labels: Any = None
+        codes = None
+        if labelled and y.ndim == 1:
+            self._labels, codes = _coded(y)
+        self._label_counts = None if codes is None else np.bincount(codes)
         file_rows = np.arange(n) if _is_on_disk(X) else None
         sums = _checksums(positions, inputs, y, weight)
         self._chunks = [Chunk(positions, X, y, weight, file_rows, sums, codes, groups)]
@@ -240,7 +241,7 @@ class TrainingData:
     @property
     def classes(self) -> np.ndarray:
         """Labels of which a row is held."""
-        return self._labels[self._label_counts > 0]
+        return np.unique(self.y) if self._labels is None else self._labels[self._label_counts > 0]
 
     def _column(self, name: str) -> Any:
         return join_rows([getattr(chunk, name) for chunk in self._chunks])
@@ -282,6 +283,8 @@ class TrainingData:
 
     def labels_lost(self, positions: np.ndarray) -> np.ndarray:
         """Labels that no row would have if those at these positions were gone."""
+        if self._labels is None:
+            return np.zeros(0)
         gone = self._count_labels(positions)
         return self._labels[(gone > 0) & (gone == self._label_counts)]
 
@@ -340,6 +343,12 @@ class TrainingData:
         else:
             left._chunks, left._chunk_size = _cut(self._chunks[0], _others(self._chunks[0], positions))
         return left
+
+
+def _coded(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All labels, and the place of each row's label among them."""
+    labels, codes = np.unique(y, return_inverse=True)
+    return labels, codes.astype(np.min_scalar_type(len(labels)))
 
 
 def _others(chunk: Chunk, positions: np.ndarray) -> np.ndarray:
