@@ -167,7 +167,7 @@ def _sources(
         if pair is not None:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise ValueError(f"{argument} must be (X, y).")
-            sources[name] = labelled_source(pair[0], pair[1], argument)
+            sources[name] = labelled_source(pair[0], pair[1], name)
     if data is not None:
         for name in ("test", "unseen"):
             if name in sources:
