@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlunlearn.audit.exchangeability import Comparability, comparability
+from mlunlearn.audit.metrics.signals import logit_scaled_confidence
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
-from mlunlearn.audit.signals import logit_scaled_confidence
 from mlunlearn.audit.verdict import (
     Statistic,
     Verdict,

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.battery import Attacked, Battery
-from mlunlearn.audit.benchmark import scaled_score
-from mlunlearn.audit.bootstrap import BootstrapInterval
+from mlunlearn.audit.attacks.battery import Attacked, Battery
+from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
+from mlunlearn.audit.intervals.resampling import number_of_units, resample_weights, weights_of_all
+from mlunlearn.audit.metrics.benchmark import scaled_score
+from mlunlearn.audit.metrics.scores import STRONGEST, Scores, Subject, better
 from mlunlearn.audit.predictions import Predictions
-from mlunlearn.audit.resampling import number_of_units, resample_weights, weights_of_all
-from mlunlearn.audit.scores import STRONGEST, Scores, Subject, better
 
 CONFIDENCE = 0.95
 

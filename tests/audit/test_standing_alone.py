@@ -15,9 +15,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlunlearn import Retrain
 from mlunlearn.audit import Outputs, Predictions, audit, compare, relative_test
-from mlunlearn.audit.overlap import count_twins, row_hashes
-from mlunlearn.audit.people import exposures, worst_off
-from mlunlearn.audit.relative import chi_squared_divergence
+from mlunlearn.audit.attacks.relative import chi_squared_divergence
+from mlunlearn.audit.metrics.people import exposures, worst_off
+from mlunlearn.audit.preparation.overlap import count_twins, row_hashes
 
 N, F = 400, 100
 FITS = []
@@ -173,7 +173,9 @@ def test_methods_are_compared_with_controls_and_a_constant_predictor(data):
         warnings.simplefilter("ignore", ConvergenceWarning)
         original = exact.fit(X[:N], y[:N]).estimator_
         exact.unlearn(range(F))
-        result = run({"exact": exact, "nothing done": copy.deepcopy(original)}, data, compare, original=original, n_references=2)
+        result = run(
+            {"exact": exact, "nothing done": copy.deepcopy(original)}, data, compare, original=original, n_references=2
+        )
     table = result.to_frame()
     assert list(table.index) == [
         "exact",
