@@ -21,7 +21,7 @@ from mlunlearn.audit import (
     sample_errors,
     svc_attack,
 )
-from mlunlearn.audit.errors import Loss
+from mlunlearn.audit.attacks.errors import Loss
 from mlunlearn.audit.judge import Judge
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.agreement import js_per_sample
+from mlunlearn.audit.metrics.agreement import js_per_sample
 from mlunlearn.graph.audit.asking import Answers, Part
 from mlunlearn.graph.audit.figures import NOTHING, Figure, area, mean_of
 

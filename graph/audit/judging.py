@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.contrast import over_rows
+from mlunlearn.audit.intervals.contrast import over_rows
 from mlunlearn.audit.verdict import (
     Statistic,
     Verdict,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlunlearn.audit.contrast import contrast_weights, over_rows, ranks_within
+from mlunlearn.audit.intervals.contrast import contrast_weights, over_rows, ranks_within
 from mlunlearn.audit.verdict import holm
 
 __all__ = ["Comparability", "comparability"]

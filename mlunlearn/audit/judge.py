@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.errors import target_kinds
+from mlunlearn.audit.attacks.errors import target_kinds
 from mlunlearn.audit.exchangeability import Comparability, comparability
+from mlunlearn.audit.metrics.signals import logit_scaled_confidence
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
-from mlunlearn.audit.signals import logit_scaled_confidence
 from mlunlearn.audit.verdict import (
     Statistic,
     Verdict,

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlunlearn.audit.bootstrap import BootstrapInterval
-from mlunlearn.audit.curves import RocCurve, roc_curves
+from mlunlearn.audit.attacks.curves import RocCurve, roc_curves
+from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
 from mlunlearn.audit.judge import Judge
-from mlunlearn.audit.people import by_label, exposures, worst_off
+from mlunlearn.audit.metrics.people import by_label, exposures, worst_off
 from mlunlearn.audit.predictions import Predictions
 from mlunlearn.audit.saved import plain, verdict_as_dict, verdict_from_dict, verdict_table
 from mlunlearn.audit.table import CONFIDENCE, Row, measure

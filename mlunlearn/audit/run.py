@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.benchmark import efficiency
-from mlunlearn.audit.oracles import Answers
-from mlunlearn.audit.overlap import count_twins
+from mlunlearn.audit.metrics.benchmark import efficiency
+from mlunlearn.audit.preparation.oracles import Answers
+from mlunlearn.audit.preparation.overlap import count_twins
+from mlunlearn.audit.preparation.study import LEAST_REFERENCES, Study, prepare
 from mlunlearn.audit.report import Audit
-from mlunlearn.audit.study import LEAST_REFERENCES, Study, prepare
 from mlunlearn.seeds import root_seed
 
 PACKAGES = ("mlunlearn", "numpy", "scikit-learn", "scipy")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlunlearn.audit.contrast import Difference
+from mlunlearn.audit.intervals.contrast import Difference
 from mlunlearn.audit.verdict import Statistic, Verdict
 
 

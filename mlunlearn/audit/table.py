@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.battery import Attacked
-from mlunlearn.audit.benchmark import scaled_score
-from mlunlearn.audit.bootstrap import BootstrapInterval
+from mlunlearn.audit.attacks.battery import Attacked
+from mlunlearn.audit.attacks.regressor_battery import battery_for
+from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
+from mlunlearn.audit.intervals.resampling import number_of_units, resample_weights, weights_of_all
+from mlunlearn.audit.metrics.benchmark import scaled_score
+from mlunlearn.audit.metrics.scores import STRONGEST, Scores, Subject, better
 from mlunlearn.audit.predictions import Predictions
-from mlunlearn.audit.regressor_battery import battery_for
-from mlunlearn.audit.resampling import number_of_units, resample_weights, weights_of_all
-from mlunlearn.audit.scores import STRONGEST, Scores, Subject, better
 
 CONFIDENCE = 0.95
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.contrast import Difference, contrast_weights, over_models, over_rows, ranks_within
+from mlunlearn.audit.intervals.contrast import Difference, contrast_weights, over_models, over_rows, ranks_within
 
 __all__ = ["Statistic", "Verdict", "agreement_statistic", "decide", "level_statistic", "membership_statistic"]
 
@@ -71,7 +71,7 @@ class Statistic:
     Examples
     --------
     >>> from mlunlearn.audit import Statistic
-    >>> from mlunlearn.audit.contrast import Difference
+    >>> from mlunlearn.audit.intervals.contrast import Difference
     >>> statistic = Statistic("membership", Difference(0.0, 0.02, float("inf"), 1.0), 0.5, member_effect=0.2)
     >>> statistic.detectable_residue(0.05)
     0.29

@@ -19,7 +19,7 @@ from mlunlearn.audit import (
     tow,
     zrf,
 )
-from mlunlearn.audit.signals import modified_entropy
+from mlunlearn.audit.metrics.signals import modified_entropy
 
 SIZES = {"forget": 120, "retain": 200, "test": 150}
 N_CLASSES = 4

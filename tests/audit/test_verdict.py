@@ -8,8 +8,8 @@ from scipy.stats import binom, ttest_ind
 from sklearn.metrics import roc_auc_score
 
 from mlunlearn.audit import agreement_statistic, decide, level_statistic, membership_statistic
-from mlunlearn.audit.contrast import over_models, over_rows
 from mlunlearn.audit.exchangeability import comparability
+from mlunlearn.audit.intervals.contrast import over_models, over_rows
 from mlunlearn.audit.verdict import favourable_only_if_found, holm
 
 N_FORGET, N_UNSEEN = 60, 200

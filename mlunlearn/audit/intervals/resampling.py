@@ -69,7 +69,7 @@ def resample_weights(
 
     Examples
     --------
-    >>> from mlunlearn.audit.resampling import resample_weights
+    >>> from mlunlearn.audit.intervals.resampling import resample_weights
     >>> (weights,) = resample_weights({"test": 4}, {}, n_resamples=3, seed=0)
     >>> weights["test"].sum(axis=1)
     array([4., 4., 4.])
@@ -126,7 +126,7 @@ def weighted_roc(
     Examples
     --------
     >>> import numpy as np
-    >>> from mlunlearn.audit.resampling import weighted_roc
+    >>> from mlunlearn.audit.intervals.resampling import weighted_roc
     >>> once = np.ones((1, 4))
     >>> roc = weighted_roc(np.array([3.0, 4, 5, 6]), np.array([0.0, 1, 2, 3.5]), once, once, rates=(0.25,))
     >>> roc.auc, roc.tpr[0]

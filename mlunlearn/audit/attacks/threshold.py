@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from mlunlearn.audit._checks import check_scores
-from mlunlearn.audit._splits import group_folds, groups_per_side, joined_groups, joined_labels
-from mlunlearn.audit.attack_result import AttackResult, Evidence, Tally, balanced_accuracy, roc_figures
+from mlunlearn.audit.attacks._splits import group_folds, groups_per_side, joined_groups, joined_labels
+from mlunlearn.audit.attacks.attack_result import AttackResult, Evidence, Tally, balanced_accuracy, roc_figures
 
 __all__ = ["threshold_attack"]
 
@@ -30,7 +30,7 @@ def threshold_attack(
     ----------
     scores_members : array-like of shape (n_members,)
         Score of each member, higher for more likely members: a confidence, the negated loss or the negated
-        modified entropy (`mlunlearn.audit.signals`).
+        modified entropy (`mlunlearn.audit.metrics.signals`).
     y_members : array-like of shape (n_members,)
         True class of each member.
     scores_nonmembers : array-like of shape (n_nonmembers,)

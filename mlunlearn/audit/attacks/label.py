@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlunlearn.audit._checks import check_unit_entries
-from mlunlearn.audit.attack_result import AttackResult, balanced_accuracy, collect_result, decided_once
+from mlunlearn.audit.attacks.attack_result import AttackResult, balanced_accuracy, collect_result, decided_once
 
 __all__ = ["label_attack"]
 

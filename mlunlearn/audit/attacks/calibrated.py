@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlunlearn.audit._checks import check_finite_array, check_scores
-from mlunlearn.audit._scored import scored_attack
-from mlunlearn.audit.attack_result import AttackResult
+from mlunlearn.audit.attacks._scored import scored_attack
+from mlunlearn.audit.attacks.attack_result import AttackResult
 
 __all__ = ["calibrated_attack", "loss_gap"]
 

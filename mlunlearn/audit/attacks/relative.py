@@ -129,7 +129,7 @@ def chi_squared_divergence(x: Floats, y: Floats, width: float, regularization: f
     Examples
     --------
     >>> import numpy as np
-    >>> from mlunlearn.audit.relative import chi_squared_divergence
+    >>> from mlunlearn.audit.attacks.relative import chi_squared_divergence
     >>> x = np.linspace(0, 1, 20)[:, np.newaxis]
     >>> chi_squared_divergence(x, x, 0.5, 0.1) < 1e-12
     True

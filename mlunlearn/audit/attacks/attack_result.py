@@ -124,7 +124,7 @@ def tpr_at_fpr(scores_members: ArrayLike, scores_nonmembers: ArrayLike, fpr: flo
     -----
     No interpolation between points of the ROC curve, and tied scores are accepted or rejected together, so
     the figure never flatters the attack. With ``n_nonmembers`` only just above ``1 / fpr`` it hangs on a
-    single non-member: give an interval (`mlunlearn.audit.bootstrap.bootstrap_interval`) beside it.
+    single non-member: give an interval (`mlunlearn.audit.intervals.bootstrap.bootstrap_interval`) beside it.
 
     Examples
     --------

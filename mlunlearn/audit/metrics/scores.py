@@ -1,8 +1,9 @@
 """Every metric of an audit, computed from the predictions of one model for any weighting of the samples.
 
 A function of weights gives the figure itself (every weight 1) and its bootstrap interval (weights of resamples) by
-the same lines of code. The metrics as functions of plain arrays are in `mlunlearn.audit.metrics`,
-`mlunlearn.audit.agreement`, `mlunlearn.audit.benchmark` and the attacks; the tests hold the two against each other.
+the same lines of code. The metrics as functions of plain arrays are in `mlunlearn.audit.metrics.accuracy`,
+`mlunlearn.audit.metrics.agreement`, `mlunlearn.audit.metrics.benchmark` and the attacks; the tests hold the two
+against each other.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.agreement import exchanged_js_per_entry, js_per_sample
-from mlunlearn.audit.attack_result import Evidence
-from mlunlearn.audit.battery import Attacked
+from mlunlearn.audit.attacks.attack_result import Evidence
+from mlunlearn.audit.attacks.battery import Attacked
+from mlunlearn.audit.intervals.resampling import Weights, weighted_means, weighted_rate, weighted_roc
+from mlunlearn.audit.metrics.agreement import exchanged_js_per_entry, js_per_sample
+from mlunlearn.audit.metrics.signals import cross_entropy
 from mlunlearn.audit.predictions import ByData, Predictions
-from mlunlearn.audit.resampling import Weights, weighted_means, weighted_rate, weighted_roc
-from mlunlearn.audit.signals import cross_entropy
 
 Floats = NDArray[np.float64]
 Scores = dict[tuple[str, str], Floats]  # by metric and data: one number for each weighting

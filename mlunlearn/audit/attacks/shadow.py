@@ -8,9 +8,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state
 
 from mlunlearn.audit._checks import check_finite_array
-from mlunlearn.audit._scored import scored_attack
-from mlunlearn.audit.attack_result import AttackResult
-from mlunlearn.audit.errors import row_differences
+from mlunlearn.audit.attacks._scored import scored_attack
+from mlunlearn.audit.attacks.attack_result import AttackResult
+from mlunlearn.audit.attacks.errors import row_differences
 
 __all__ = ["residual_features", "shadow_attack"]
 

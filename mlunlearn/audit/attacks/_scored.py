@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlunlearn.audit.attack_result import AttackResult, collect_result
-from mlunlearn.audit.threshold import threshold_attack
+from mlunlearn.audit.attacks.attack_result import AttackResult, collect_result
+from mlunlearn.audit.attacks.threshold import threshold_attack
 
 Sides = tuple[ArrayLike | None, ArrayLike | None]
 

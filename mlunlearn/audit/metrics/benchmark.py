@@ -17,7 +17,7 @@ def forgetting_score(attack_accuracy: float) -> float:
     ----------
     attack_accuracy : float
         Accuracy in [0, 1] of the attack that tells forget samples from unseen ones, see
-        `mlunlearn.audit.membership.loss_attack`.
+        `mlunlearn.audit.attacks.membership.loss_attack`.
 
     Returns
     -------

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.battery import Attacked, Battery
-from mlunlearn.audit.calibrated import calibrated_attack
-from mlunlearn.audit.errors import error_attack, sample_errors, target_kinds
+from mlunlearn.audit.attacks.battery import Attacked, Battery
+from mlunlearn.audit.attacks.calibrated import calibrated_attack
+from mlunlearn.audit.attacks.errors import error_attack, sample_errors, target_kinds
+from mlunlearn.audit.attacks.shadow import residual_features, shadow_attack
+from mlunlearn.audit.intervals.resampling import number_of_units
 from mlunlearn.audit.predictions import ByData, Predictions
-from mlunlearn.audit.resampling import number_of_units
-from mlunlearn.audit.shadow import residual_features, shadow_attack
 
 Rows = NDArray[np.intp]
 

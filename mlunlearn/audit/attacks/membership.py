@@ -16,9 +16,9 @@ from sklearn.svm import SVC
 from sklearn.utils import check_random_state
 
 from mlunlearn.audit._checks import check_finite_array, check_scores
-from mlunlearn.audit._splits import benchmark_splits, joined_groups, trimmed_rows
-from mlunlearn.audit.attack_result import AttackResult, Tally, balanced_accuracy, collect_result, decided_once
-from mlunlearn.audit.signals import entropy
+from mlunlearn.audit.attacks._splits import benchmark_splits, joined_groups, trimmed_rows
+from mlunlearn.audit.attacks.attack_result import AttackResult, Tally, balanced_accuracy, collect_result, decided_once
+from mlunlearn.audit.metrics.signals import entropy
 
 __all__ = ["entropy_attack", "loss_attack", "loss_spread_attack", "svc_attack"]
 
@@ -36,7 +36,7 @@ def loss_attack(
     Parameters
     ----------
     loss_forget : array-like of shape (n_forget,)
-        Loss of each forget sample, without augmentation (`mlunlearn.audit.signals.cross_entropy`).
+        Loss of each forget sample, without augmentation (`mlunlearn.audit.metrics.signals.cross_entropy`).
     loss_unseen : array-like of shape (n_unseen,)
         Loss of each sample that was never trained on.
     trim : {"both", "forget"}, default="both"
@@ -154,7 +154,7 @@ def svc_attack(
     ----------
     retain : array-like of shape (n_retain,) or (n_retain, n_features)
         Features of samples that were trained on and kept: the members the classifier learns from. See
-        `mlunlearn.audit.signals.membership_features`.
+        `mlunlearn.audit.metrics.signals.membership_features`.
     test : array-like of shape (n_test,) or (n_test, n_features)
         The same of samples never trained on: the non-members it learns from.
     forget : array-like of shape (n_forget,) or (n_forget, n_features)

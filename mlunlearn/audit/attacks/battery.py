@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit._splits import BENCHMARK_SPLITS
-from mlunlearn.audit.attack_result import AttackResult
-from mlunlearn.audit.label import label_attack
-from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
+from mlunlearn.audit.attacks._splits import BENCHMARK_SPLITS
+from mlunlearn.audit.attacks.attack_result import AttackResult
+from mlunlearn.audit.attacks.label import label_attack
+from mlunlearn.audit.attacks.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
+from mlunlearn.audit.attacks.threshold import threshold_attack
+from mlunlearn.audit.intervals.resampling import number_of_units
+from mlunlearn.audit.metrics.signals import Feature, cross_entropy, membership_features, modified_entropy
 from mlunlearn.audit.predictions import ByData, Predictions
-from mlunlearn.audit.resampling import number_of_units
-from mlunlearn.audit.signals import Feature, cross_entropy, membership_features, modified_entropy
-from mlunlearn.audit.threshold import threshold_attack
 
 # Samples of each side that a support vector classifier learns from; its time grows with the square.
 MAX_PER_SIDE = 250

@@ -257,7 +257,7 @@ def membership_features(proba: ArrayLike, y: ArrayLike, feature: Feature) -> NDA
     Returns
     -------
     ndarray of float64, shape (n_samples, 1), or (n_samples, n_classes) for "probabilities"
-        The features, for example for `mlunlearn.audit.membership.svc_attack`.
+        The features, for example for `mlunlearn.audit.attacks.membership.svc_attack`.
 
     Raises
     ------

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlunlearn.audit._checks import check_scores
-from mlunlearn.audit._scored import scored_attack
-from mlunlearn.audit._splits import joined_labels
-from mlunlearn.audit.attack_result import AttackResult
+from mlunlearn.audit.attacks._scored import scored_attack
+from mlunlearn.audit.attacks._splits import joined_labels
+from mlunlearn.audit.attacks.attack_result import AttackResult
 
 __all__ = ["error_attack", "row_differences", "sample_errors", "target_kinds"]
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.encode import collect
-from mlunlearn.audit.inputs import (
+from mlunlearn.audit.predictions import ByData, Predictions
+from mlunlearn.audit.preparation.encode import collect
+from mlunlearn.audit.preparation.inputs import (
     PASS_TRAIN,
     Source,
     Train,
@@ -23,10 +24,9 @@ from mlunlearn.audit.inputs import (
     read_train,
     train_source,
 )
-from mlunlearn.audit.oracles import Answers, ask, check_can_retrain, retrain_and_ask, untrained_models
-from mlunlearn.audit.overlap import refuse_training_rows
-from mlunlearn.audit.predictions import ByData, Predictions
-from mlunlearn.audit.references import check_answers, check_references
+from mlunlearn.audit.preparation.oracles import Answers, ask, check_can_retrain, retrain_and_ask, untrained_models
+from mlunlearn.audit.preparation.overlap import refuse_training_rows
+from mlunlearn.audit.preparation.references import check_answers, check_references
 
 LEAST_REFERENCES = 2
 
@@ -167,7 +167,7 @@ def _sources(
         if pair is not None:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise ValueError(f"{argument} must be (X, y).")
-            sources[name] = labelled_source(pair[0], pair[1], argument)
+            sources[name] = labelled_source(pair[0], pair[1], name)
     if data is not None:
         for name in ("test", "unseen"):
             if name in sources:
