@@ -31,10 +31,10 @@ class Verification:
         Numbers that were compared.
     n_forgotten, n_retained : int
         Rows that the model has forgotten, and rows that the other one was trained on.
-    tolerance : float
-        Rounding that the method states, as a share of the largest number of a part; 0 where it promises the same bits.
     seconds : float
         Time that training the other model took.
+    tolerance : float, default=0.0
+        Rounding that the method states, as a share of the largest number of a part; 0 where it promises the same bits.
 
     Examples
     --------
