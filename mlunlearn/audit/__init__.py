@@ -35,14 +35,8 @@ from mlunlearn.audit.metrics.signals import (
 from mlunlearn.audit.predictions import Outputs, Predictions
 from mlunlearn.audit.report import Audit
 from mlunlearn.audit.run import audit
-from mlunlearn.audit.verdict import (
-    Statistic,
-    Verdict,
-    agreement_statistic,
-    decide,
-    level_statistic,
-    membership_statistic,
-)
+from mlunlearn.audit.statistics import Statistic, agreement_statistic, level_statistic, membership_statistic
+from mlunlearn.audit.verdict import Verdict, decide
 
 __all__ = [
     "AttackResult",

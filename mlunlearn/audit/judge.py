@@ -13,14 +13,8 @@ from mlunlearn.audit.attacks.errors import target_kinds
 from mlunlearn.audit.exchangeability import Comparability, comparability
 from mlunlearn.audit.metrics.signals import logit_scaled_confidence
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
-from mlunlearn.audit.verdict import (
-    Statistic,
-    Verdict,
-    agreement_statistic,
-    decide,
-    level_statistic,
-    membership_statistic,
-)
+from mlunlearn.audit.statistics import Statistic, agreement_statistic, level_statistic, membership_statistic
+from mlunlearn.audit.verdict import Verdict, decide
 
 Floats = NDArray[np.float64]
 

@@ -9,15 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mlunlearn.audit.attacks.curves import RocCurve, roc_curves
-from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
 from mlunlearn.audit.judge import Judge
 from mlunlearn.audit.metrics.people import by_label, exposures, worst_off
 from mlunlearn.audit.predictions import Predictions
+from mlunlearn.audit.printing import notes_on, row_from_dict, short_table
 from mlunlearn.audit.saved import plain, verdict_as_dict, verdict_from_dict, verdict_table
 from mlunlearn.audit.table import CONFIDENCE, Row, measure
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
@@ -27,18 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = 2
-# What the printed description shows; everything else is in `to_frame()`.
-SHORT = (
-    ("accuracy", "forget"),
-    ("accuracy", "test"),
-    ("error", "forget"),
-    ("error", "test"),
-    ("prediction distance", "forget"),
-    ("loss attack AUC", "forget"),
-    ("label attack AUC", "forget"),
-    ("activation distance", "forget"),
-    ("ZRF", "forget"),
-)
 HOW_TO_READ = (
     "How to read it: 'as a retrained model' means that no declared statistic tells it from models that never saw the "
     "rows; 'distinguishable from one' that one does; 'cannot tell at this size' that a model which forgot nothing "
@@ -178,7 +165,7 @@ class Audit:
             about,
             dict(cost or {}),
             missing,
-            _notes(predictions),
+            notes_on(predictions),
             worst_off(exposures(predictions)),
             predictions,
             dict(ids or {}),
@@ -325,7 +312,7 @@ class Audit:
             verdict_on_original=saved["verdict_on_original"] and verdict_from_dict(saved["verdict_on_original"]),
             comparison=saved["comparison"],
             worst=pd.DataFrame(saved["worst"]),
-            rows=tuple(_row(entry) for entry in saved["rows"]),
+            rows=tuple(row_from_dict(entry) for entry in saved["rows"]),
             curves=tuple(
                 RocCurve(**{**curve, "fpr": tuple(curve["fpr"]), "tpr": tuple(curve["tpr"])})
                 for curve in saved["curves"]
@@ -358,7 +345,7 @@ class Audit:
         """Return the verdict, what it rests on, and the main scores, aligned in columns."""
         lines = [self._title(), "", *self._headlines(), "", verdict_table(self.verdict).to_string(index=False)]
         lines += [*_RULE.format(alpha=self.verdict.alpha).split("; "), "", _DESCRIPTION]
-        lines.append(self._short().to_string(index=False))
+        lines.append(short_table(self.rows, refused=self.about.get("exchangeable") is False).to_string(index=False))
         if not self.worst.empty:
             lines += ["", _EXPOSURE, self.worst.round(3).to_string(index=False)]
         return "\n".join([*lines, "", *self._remarks()])
@@ -370,7 +357,7 @@ class Audit:
         first, *others = [f"<p>{escape(line)}</p>" for line in self._headlines()]
         parts = [f"<p>{escape(self._title())}</p>", first.replace("<p>", "<p><b>").replace("</p>", "</b></p>"), *others]
         parts += [verdict_table(self.verdict).to_html(index=False), f"<p>{escape(_DESCRIPTION)}</p>"]
-        parts += [self._short().to_html(index=False)]
+        parts += [short_table(self.rows, refused=self.about.get("exchangeable") is False).to_html(index=False)]
         return "".join([*parts, *(f"<p>{escape(remark)}</p>" for remark in self._remarks())])
 
     def _title(self) -> str:
@@ -386,22 +373,6 @@ class Audit:
         if self.verdict_on_original is not None:
             lines.append(f"The model before unlearning, by the same test: {self.verdict_on_original}")
         return [*lines, *([self.comparison] if self.comparison else [])]
-
-    def _short(self) -> pd.DataFrame:
-        """Main scores as text."""
-        refused = self.about.get("exchangeable") is False
-        shown = [row for key in SHORT for row in self.rows if (row.metric, row.data) == key]
-        shown = [row for row in shown if not (refused and "attack" in row.metric)]
-        return pd.DataFrame(
-            {
-                "score": row.metric,
-                "rows": row.data,
-                "unlearned": _text(row.unlearned),
-                "retrained": _text(row.null),
-                "original": _text(row.original),
-            }
-            for row in shown
-        )
 
     def _remarks(self) -> list[str]:
         remarks = [
@@ -427,38 +398,3 @@ _RULE = (
 )
 _DESCRIPTION = "Description, no decision (retrained: further retrained models; [ ]: 95 % bootstrap interval):"
 _EXPOSURE = "Exposure (share of unseen rows that a model is less sure of; never seen: 0.5 on average):"
-
-
-def _notes(predictions: Predictions) -> tuple[str, ...]:
-    notes = []
-    first, second = predictions.references[:2]
-    if all(_same(first[name], second[name]) for name in predictions.sizes):
-        notes.append(
-            "The retrained models agree in every output: training does not depend on the seed, so a perfect "
-            "unlearner's distances are 0."
-        )
-    if len(predictions.references) == 2:
-        notes.append("With two references the intervals do not contain the difference between seeds.")
-    return tuple(notes)
-
-
-def _same(a: Any, b: Any) -> bool:
-    if not np.array_equal(a.labels, b.labels):
-        return False
-    return a.proba is None or b.proba is None or np.array_equal(a.proba, b.proba)
-
-
-def _text(interval: BootstrapInterval | None) -> str:
-    if interval is None:
-        return "-"
-    ends = "" if np.isnan(interval.low) else f" [{interval.low:.3f}, {interval.high:.3f}]"
-    return f"{interval.estimate:.3f}{ends}"
-
-
-def _row(entry: Mapping[str, Any]) -> Row:
-    intervals = {}
-    for name in ("unlearned", "null", "original"):
-        ends = [entry[f"{name}{end}"] for end in ("", "_low", "_high")]
-        intervals[name] = BootstrapInterval(*(float("nan") if value is None else value for value in ends))
-    original = None if entry["original"] is None else intervals["original"]
-    return Row(entry["metric"], entry["data"], entry["better"], intervals["unlearned"], intervals["null"], original)

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mlunlearn.audit.intervals.contrast import Difference
-from mlunlearn.audit.verdict import Statistic, Verdict
+from mlunlearn.audit.statistics import Statistic
+from mlunlearn.audit.verdict import Verdict
 
 
 def verdict_table(verdict: Verdict) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mlunlearn import DataChangedError, Retrain, SISAClassifier, SISARegressor
-from mlunlearn.audit import Audit, audit
+from mlunlearn.audit import Audit, audit, compare
 from mlunlearn.audit.preparation.references import _recipe
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.receipts import Work
@@ -87,22 +87,21 @@ def report(data):
 
 
 @pytest.mark.parametrize(
-    "perfect",
-    [
-        Retrain(tree(), random_state=7),
-        SISAClassifier(tree(), n_shards=3, aggregation="mean", random_state=7),
-        SISAClassifier(tree(), n_shards=3, random_state=7),
-    ],
-    ids=lambda model: f"{type(model).__name__}-{getattr(model, 'aggregation', '')}",
+    "perfect", [Retrain(tree()), SISAClassifier(tree(), n_shards=3, aggregation="mean")], ids=lambda m: type(m).__name__
 )
-def test_a_perfect_unlearner_is_as_a_retrained_model(perfect, data):
-    """Each of the three is called distinguishable with a chance of 5 %."""
-    report = run(unlearned(clone(perfect), data), data)
-    assert report.verdict.decision != "distinguishable from one"
-    if isinstance(perfect, Retrain):  # what a single row does to three shards cannot be told at this size
-        assert report.verdict.decision == "as a retrained model"
-        assert report.verdict.residue < 1.0
-        assert report.verdict_on_original.decision == "distinguishable from one"
+def test_a_perfect_unlearner_is_called_distinguishable_as_rarely_as_stated(perfect, data):
+    """Ten seeds at 5 %: more than three alarms happen with a chance of 0.1 %."""
+    X, y = data
+    models = {f"seed {seed}": unlearned(clone(perfect).set_params(random_state=seed), data) for seed in range(10)}
+    found = compare(models, X[N_TRAIN:], y[N_TRAIN:], train=(X[:N_TRAIN], y[:N_TRAIN]), random_state=1000).verdicts
+    assert sum(found[name].decision == "distinguishable from one" for name in models) <= 3
+
+
+def test_a_retrained_model_gets_a_favourable_verdict_and_the_original_does_not(report):
+    """A chance of 5 % that another seed fails."""
+    assert report.verdict.decision == "as a retrained model"
+    assert report.verdict.residue < 1.0
+    assert report.verdict_on_original.decision == "distinguishable from one"
     assert report["accuracy", "forget"].original.estimate > report["accuracy", "forget"].unlearned.high
 
 
