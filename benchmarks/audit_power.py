@@ -234,11 +234,12 @@ def quick_start(n_seeds: int = 100) -> None:
     """Audit the example of the README with many seeds, and count the verdicts on it and on the model before."""
     X, y = make_classification(n_samples=3000, flip_y=0.3, random_state=0)
     X, X_test, y, y_test = X[:2000], X[2000:], y[:2000], y[2000:]
+    people = [f"person {row // 4}" for row in range(2000)]
     decisions: dict[str, str] = {"unlearned": "", "before unlearning": ""}
     for seed in range(n_seeds):
-        model = SISAClassifier(DecisionTreeClassifier(), n_shards=3, aggregation="mean", random_state=seed).fit(X, y)
-        original = copy.deepcopy(model)
-        model.unlearn(range(400))
+        model = SISAClassifier(DecisionTreeClassifier(), n_shards=3, random_state=seed)
+        original = copy.deepcopy(model.fit(X, y, sample_ids=people))
+        model.unlearn(forget_ids=[f"person {k}" for k in range(100)])
         found = compare(
             {"unlearned": model}, X_test, y_test, train=(X, y), original=original, random_state=seed
         ).verdicts

@@ -8,14 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlunlearn.audit.intervals.contrast import over_rows
-from mlunlearn.audit.verdict import (
-    Statistic,
-    Verdict,
-    agreement_statistic,
-    decide,
-    level_statistic,
-    membership_statistic,
-)
+from mlunlearn.audit.statistics import Statistic, agreement_statistic, level_statistic, membership_statistic
+from mlunlearn.audit.verdict import Verdict, decide
 from mlunlearn.graph.audit.asking import Answers
 from mlunlearn.graph.audit.comparison import total_variation
 
