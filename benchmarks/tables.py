@@ -181,8 +181,8 @@ def _graph_power() -> str:
         rows.append([name, str(len(task["rows"])), *map(str, said), f"{spread:.3f}", f"{error:.3f}"])
     head = ["request", "graphs", "exact model", "nothing forgotten", "sd of AUC unseen over graphs", "stated error"]
     return (
-        "**How often the graph audit says *distinguishable*** (generated block models; beside it the error of AUC unseen "
-        "that one audit states, and its standard deviation over graphs; `benchmarks/results/graph_audit.json`).\n\n"
+        "**How often the graph audit says *distinguishable*** (generated block models; beside it the error of AUC "
+        "unseen that one audit states, and its standard deviation over graphs; `benchmarks/results/graph_audit.json`).\n\n"
         f"{_table(head, rows)}"
     )
 
@@ -197,8 +197,8 @@ def _reconstruction() -> str:
     rows = [[names[key], *(f"{quartiles[1]:.2f}" for quartiles in found[key].values())] for key in names]
     counts = [f"{n} forgotten" for n in found["training_rows"]]
     return (
-        f"**Reconstruction of a row from the models before and after a request** ({found['data']}; ridge regression, median "
-        f"cosine similarity over {found['seeds']} seeds; `benchmarks/results/reconstruction.json`).\n\n"
+        f"**Reconstruction of a row from the models before and after a request** ({found['data']}; ridge regression, "
+        f"median cosine similarity over {found['seeds']} seeds; `benchmarks/results/reconstruction.json`).\n\n"
         f"{_table(['the attacker has', *counts], rows)}"
     )
 
