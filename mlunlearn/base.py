@@ -110,6 +110,7 @@ class UnlearnerMixin(NamedRows):
 
     def _note_what_was_learned(self) -> None:
         self._checksums = self._sums_of_groups(self._data)
+        self._label_sum = self._data.label_sum()
         self._forget_ids(self._forgotten)  # of excluded rows; until now they said which rows go together
 
     def _learn_classes(self, labels: np.ndarray) -> None:
@@ -258,8 +259,10 @@ class UnlearnerMixin(NamedRows):
             self._read(request.rows, f"{type(self).__name__} reads what it forgets; erase at the source after unlearn")
         checksums = self._checksums.copy()
         np.subtract.at(checksums, self._groups_of(request.rows), self._data.checksums(request.rows))
+        with np.errstate(over="ignore"):
+            label_sum = self._label_sum - self._data.label_sum(request.rows)
         work = self._unlearn(request)
-        self._checksums = checksums
+        self._checksums, self._label_sum = checksums, label_sum
         self._let_go(request.rows)
         self._forget_ids(request.rows)
         if request.classes and self.guarantee != "approximate":
@@ -336,7 +339,8 @@ class UnlearnerMixin(NamedRows):
         X, y, sample_weight : as given to `fit`
             Either all rows given to `fit` (those forgotten since may hold anything), or the retained rows
             alone, in the same order. Rows that are to be forgotten next are still retained: no checksum of single rows
-            is saved, so erase them at the source after this call.
+            is saved, so erase them at the source after this call. Rows of a data frame can be named by its labels
+            again if they are those of the frame given to `fit`.
 
         Returns
         -------
@@ -366,7 +370,7 @@ class UnlearnerMixin(NamedRows):
         everything = len(retained) == self.n_samples_fit_
         data = TrainingData(X, y, sample_weight, None if everything else retained, labelled=is_classifier(self))
         self._refuse_other_data(data)
-        self._data = data
+        self._data = data if data.label_sum() == self._label_sum else data.without_labels()
 
 
 def _is_text(X: Any) -> bool:

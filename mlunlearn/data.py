@@ -18,7 +18,7 @@ from scipy import sparse
 
 from mlunlearn._compat import _safe_indexing
 from mlunlearn.checksums import checksums_of_rows, combined
-from mlunlearn.row_labels import drop_unused_labels, labels_of
+from mlunlearn.row_labels import drop_unused_labels, labels_of, used_alone
 from mlunlearn.twins import Twins
 
 CHUNK_BYTES = 2**21
@@ -45,6 +45,8 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     if isinstance(X, np.ndarray):
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         return np.ascontiguousarray(X.take(rows, axis=0))
+    if isinstance(X, pd.Index):
+        return used_alone(X.take(np.flatnonzero(rows) if rows.dtype == bool else rows))
     if isinstance(X, pd.DataFrame):
         return drop_unused_labels(_safe_indexing(X, rows))
     return _safe_indexing(X, rows)
@@ -57,6 +59,8 @@ def join_rows(parts: list[Any]) -> Any:
         return first
     if isinstance(first, np.ndarray):
         return np.concatenate(parts)
+    if isinstance(first, pd.Index):
+        return first.append(parts[1:])
     return sparse.vstack(parts, format="csr") if sparse.issparse(first) else pd.concat(parts)
 
 
@@ -137,6 +141,8 @@ class Chunk(NamedTuple):
         Labels of a classifier's rows, as places among all labels.
     twins : ndarray of int or None
         Groups of rows with identical inputs; -1 where there is no other.
+    index : pandas.Index or None
+        Labels that the rows of a data frame had at `fit`; frames can be given others in place.
     """
 
     positions: np.ndarray
@@ -147,6 +153,7 @@ class Chunk(NamedTuple):
     sums: np.ndarray
     codes: np.ndarray | None
     twins: np.ndarray | None
+    index: pd.Index | None
 
     def places(self, positions: np.ndarray) -> np.ndarray:
         """Find rows by position; no search where every row is held."""
@@ -206,7 +213,7 @@ class TrainingData:
         self._label_counts = None if codes is None else np.bincount(codes)
         file_rows = np.arange(n) if _is_on_disk(X) else None
         sums = _checksums(positions, inputs, y, weight)
-        self._chunks = [Chunk(positions, X, y, weight, file_rows, sums, codes, groups)]
+        self._chunks = [Chunk(positions, X, y, weight, file_rows, sums, codes, groups, labels_of(X))]
         self._chunk_size = 0  # positions of a chunk, once there are several
 
     @property
@@ -251,8 +258,23 @@ class TrainingData:
     @property
     def row_labels(self) -> pd.Index | None:
         """Labels of the held rows of a data frame; None for other data."""
-        first, *others = [labels_of(chunk.X) for chunk in self._chunks]
-        return first if first is None else first.append(others)
+        return self._column("index")
+
+    def label_sum(self, positions: np.ndarray | None = None) -> np.uint64:
+        """Add up checksums of the labels and positions of some held rows, or of all; 0 where there are no labels."""
+        index, positions = (
+            (self.row_labels, self.positions) if positions is None else (*self._rows(positions, "index"), positions)
+        )
+        if index is None:
+            return np.uint64(0)
+        hashes = pd.util.hash_pandas_object(index, index=False).to_numpy()
+        return combined(hashes, positions.astype(np.uint64)).sum(dtype=np.uint64)
+
+    def without_labels(self) -> TrainingData:
+        """Return a holder of the same rows, which cannot be named by labels."""
+        left = copy.copy(self)
+        left._chunks = [chunk._replace(index=None) for chunk in self._chunks]
+        return left
 
     def block(self, positions: np.ndarray) -> Block:
         """Copy the rows at these positions, in this order."""
@@ -279,7 +301,7 @@ class TrainingData:
 
     def labels_among(self, positions: np.ndarray) -> np.ndarray:
         """Labels that the rows at these positions had at `fit`."""
-        return self.labels[np.flatnonzero(self._count_labels(positions))]
+        return self._labels[np.flatnonzero(self._count_labels(positions))]
 
     def labels_lost(self, positions: np.ndarray) -> np.ndarray:
         """Labels that no row would have if those at these positions were gone."""

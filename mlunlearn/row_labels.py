@@ -48,12 +48,15 @@ def drop_unused_labels(frame: pd.DataFrame) -> pd.DataFrame:
     same type as frame
         The same rows.
     """
-    index = frame.index
+    index = used_alone(frame.index)
+    return frame if index is frame.index else frame.set_axis(index)
+
+
+def used_alone(index: pd.Index) -> pd.Index:
+    """Let an index list the levels or categories that it uses, and no others."""
     if isinstance(index, pd.MultiIndex):
-        return frame.set_axis(index.remove_unused_levels())
-    if isinstance(index, pd.CategoricalIndex):
-        return frame.set_axis(index.remove_unused_categories())
-    return frame
+        return index.remove_unused_levels()
+    return index.remove_unused_categories() if isinstance(index, pd.CategoricalIndex) else index
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,8 +253,9 @@ def resolve_labelled(asked: Any, n_samples: int, name: str, labels: RowLabels | 
         )
     if labels is None:
         raise ForgetRequestError(
-            f"{name} is a pandas Index, and fit was given no data frame in which to look labels up. If it holds "
-            f"positions, pass {name}.to_numpy(); to name rows by label, fit on the data frame."
+            f"{name} is a pandas Index, and fit was given no data frame in which to look labels up (or attach_data one "
+            f"with other labels). If it holds positions, pass {name}.to_numpy(); to name rows by label, fit on the "
+            "data frame."
         )
     return labels.named(_plain(asked), name)
 
@@ -274,8 +278,9 @@ def _marked(asked: pd.Series, n_samples: int, name: str, labels: RowLabels | Non
     counted = isinstance(asked.index, pd.RangeIndex) and asked.index.equals(pd.RangeIndex(n_samples))
     if not counted:
         raise ForgetRequestError(
-            f"{name} is a pandas Series with labels of its own, and fit was given no data frame to align it with. If "
-            f"it is a mask in the order of the rows given to fit, pass {name}.to_numpy()."
+            f"{name} is a pandas Series with labels of its own, and fit was given no data frame to align it with (or "
+            "attach_data one with other labels). If it is a mask in the order of the rows given to fit, pass "
+            f"{name}.to_numpy()."
         )
     return np.flatnonzero(asked.to_numpy(dtype=bool))
 

@@ -252,3 +252,44 @@ def test_the_rows_forgotten_are_those_that_pandas_names(kind, n, how, ask, seed)
         assert repeated or elsewhere or not wanted.any() or not len(train) > wanted.sum()
         return
     assert sorted(train["secret"][model.forgotten_]) == sorted(source["secret"][wanted])
+
+
+def relabel_by_assignment(frame):
+    frame.index = frame.index[::-1]
+
+
+def relabel_by_reset(frame):
+    frame.index = pd.RangeIndex(len(frame))
+
+
+@pytest.mark.parametrize("relabel", [relabel_by_assignment, relabel_by_reset])
+def test_labels_are_those_of_the_fit_whatever_the_frame_is_given_later(relabel):
+    frame = pd.DataFrame({"x": np.arange(30.0), "z": np.arange(30) % 7}, index=np.arange(100, 130)[::-1])
+    y = np.arange(30) % 2
+    asked = frame.index[[3, 8]]
+    model = Retrain(GaussianNB()).fit(frame, y)
+    relabel(frame)
+    assert np.flatnonzero(model.unlearn(asked).forgotten_).tolist() == [3, 8]
+
+
+def test_a_frame_with_other_labels_brings_no_labels_back():
+    frame = pd.DataFrame({"x": np.arange(30.0), "z": np.arange(30) % 7}, index=np.arange(100, 130)[::-1])
+    y = np.arange(30) % 2
+    fitted = Retrain(GaussianNB()).fit(frame, y).unlearn(frame.index[[5]])
+    for forgotten in ([], [5]):
+        left = np.delete(np.arange(30), forgotten)
+        model = pickle.loads(pickle.dumps(fitted)).attach_data(frame.iloc[left].reset_index(drop=True), y[left])
+        with pytest.raises(ForgetRequestError, match="attach_data one with other labels"):
+            model.unlearn(pd.Index([3]))
+        model = pickle.loads(pickle.dumps(fitted)).attach_data(frame.iloc[left], y[left])
+        assert np.flatnonzero(model.unlearn(frame.index[[3]]).forgotten_).tolist() == [3, 5]
+
+
+def test_estimators_of_other_libraries_are_tried_on_a_shard():
+    class Own(GaussianNB):
+        pass
+
+    X, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 3
+    model = SISAClassifier(Own(), n_shards=3, random_state=0).fit(X, y)
+    assert model.reproducible_
+    assert model.unlearn([3]).receipts_[-1].exactness == "bits"
