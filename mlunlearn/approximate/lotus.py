@@ -63,11 +63,11 @@ class LoTUSClassifier(EditedClassifier):
     -----
     Guarantee: approximate. Needs the inputs of the retained rows, not their labels, and the rows to forget with labels,
     which are only counted. :math:`A_v` is the teacher's accuracy on rows given as ``fit(..., held_out=(X, y))``, and
-    without them that of guessing, one over the number of classes, and too much is forgotten where similar rows remain. It
-    is 0 where a class is forgotten. Changes all weights and the statistics of batch normalisation. Cost: `max_epochs`
-    passes over `retain_share` of the retained rows, and twice that over the rows to forget. The receipt names the
-    accuracies and the temperatures. Fails on whole classes of small networks, where a smoothed prediction still names
-    the class, and where the teacher is not confident: the classes drawn for retained rows are then noise.
+    without them that of guessing, one over the number of classes: too much is forgotten then where similar rows
+    remain. It is 0 where a class is forgotten. Changes all weights and the statistics of batch normalisation. Cost:
+    `max_epochs` passes over `retain_share` of the retained rows, and twice that over the rows to forget. The receipt
+    names the accuracies and the temperatures. Fails on whole classes of small networks, where a smoothed prediction
+    still names the class, and where the teacher is not confident: classes drawn for retained rows are then noise.
 
     References
     ----------

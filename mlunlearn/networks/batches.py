@@ -162,8 +162,9 @@ def steps_of_pass(n_samples: int, batch_size: int) -> int:
     >>> [steps_of_pass(n, 4) for n in (1, 4, 5, 6, 9)]
     [1, 1, 1, 2, 2]
     """
-    whole, rest = divmod(n_samples, batch_size)
-    return max(whole + (rest > 1), 1)
+    n_batches = -(-n_samples // batch_size)
+    left_over = n_samples - (n_batches - 1) * batch_size
+    return n_batches - (n_batches > 1 and left_over == 1)
 
 
 class Rows:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vjp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mlunlearn.networks.batches import Inputs
 
@@ -46,6 +48,18 @@ def _run(module: nn.Module, parameters: Vector, X: Inputs) -> Tensor:
         functional_call(module, parameters, (), X) if isinstance(X, dict) else functional_call(module, parameters, (X,))
     )
     return output[0] if isinstance(output, tuple) else output
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Let attention be computed by operations that can be differentiated twice and for each sample."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _one(value: Any) -> Any:
@@ -95,7 +109,8 @@ def per_sample_gradients(module: nn.Module, loss: Loss, X: Inputs, y: Tensor | N
     def loss_of_one(values: Vector, x: Any, target: Any) -> Tensor:
         return loss(_run(module, values, _one(x)), _one(target))
 
-    return vmap(grad(loss_of_one), in_dims=axes)(parameters, X, y)
+    with _plain_attention():
+        return vmap(grad(loss_of_one), in_dims=axes)(parameters, X, y)
 
 
 def _looks_around(part: nn.Module) -> bool:
@@ -185,7 +200,8 @@ def hessian_product(module: nn.Module, loss: Loss, X: Inputs, y: Any, vector: Ve
     18.0
     """
     gradient = grad(lambda values: loss(_run(module, values, X), y))
-    return jvp(gradient, (trainable(module),), (vector,))[1]
+    with _plain_attention():
+        return jvp(gradient, (trainable(module),), (vector,))[1]
 
 
 def gauss_newton_product(module: nn.Module, loss: Loss, X: Inputs, y: Any, vector: Vector) -> Vector:
@@ -218,9 +234,10 @@ def gauss_newton_product(module: nn.Module, loss: Loss, X: Inputs, y: Any, vecto
         return _run(module, values, X)
 
     parameters = trainable(module)
-    output, moved = jvp(output_of, (parameters,), (vector,))
-    curved = jvp(grad(lambda out: loss(out, y)), (output,), (moved,))[1]
-    return vjp(output_of, parameters)[1](curved)[0]
+    with _plain_attention():
+        output, moved = jvp(output_of, (parameters,), (vector,))
+        curved = jvp(grad(lambda out: loss(out, y)), (output,), (moved,))[1]
+        return vjp(output_of, parameters)[1](curved)[0]
 
 
 def dot(first: Vector, second: Vector) -> Tensor:
