@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from skorch.utils import to_tensor
+from torch.utils.data import DataLoader, Subset
 
 
 class BatchLoader:
@@ -14,7 +16,7 @@ class BatchLoader:
 
     Parameters
     ----------
-    dataset : skorch.dataset.Dataset
+    dataset : skorch.dataset.Dataset or torch.utils.data.Subset of one
         Arrays `X` and `y`.
     batch_size : int, default=128
         Rows of a batch. A single row left over at the end joins the last batch, since batch normalisation cannot
@@ -48,10 +50,45 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         n = len(self.dataset)
-        X = to_tensor(self.dataset.X, device="cpu")
-        y = torch.zeros(n) if self.dataset.y is None else to_tensor(self.dataset.y, device="cpu")
+        X, y = _arrays(self.dataset)
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         starts = self._starts()
         for start, stop in zip(starts, [*starts[1:], n], strict=True):
             rows = order[start:stop]
             yield X[rows], y[rows]
+
+
+def _arrays(dataset: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    if isinstance(dataset, Subset):
+        rows = torch.as_tensor(np.asarray(dataset.indices))
+        X, y = _arrays(dataset.dataset)
+        return X[rows], y[rows]
+    y = torch.zeros(len(dataset)) if dataset.y is None else to_tensor(dataset.y, device="cpu")
+    return to_tensor(dataset.X, device="cpu"), y
+
+
+class JoiningLoader(DataLoader):
+    """torch's own loader, whose last batch is never a single row, since batch normalisation cannot train on one.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        Rows.
+    batch_size : int, default=1
+        Rows of a batch. Where they would leave a single row over, batches are larger by as little as possible.
+    **options : dict
+        What else the loader takes.
+
+    Examples
+    --------
+    >>> from mlunlearn.loaders import JoiningLoader
+    >>> [len(batch) for batch in JoiningLoader(range(9), batch_size=4)]
+    [5, 4]
+    """
+
+    def __init__(self, dataset: Any, batch_size: int | None = 1, **options: Any):
+        n = len(dataset)
+        if batch_size is not None and batch_size > 1 and not options.get("drop_last"):
+            while batch_size < n and n % batch_size == 1:
+                batch_size += 1
+        super().__init__(dataset, batch_size=batch_size, **options)

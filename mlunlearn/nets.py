@@ -6,159 +6,22 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
-from mlunlearn.loaders import BatchLoader
 from mlunlearn.seeds import root_seed
+from mlunlearn.torch_estimator import TorchEstimator
 from mlunlearn.torch_seeds import seeded
-from mlunlearn.training import Task, split_passes
 
-_MAX_EPOCHS = 20
-_DEFAULTS: dict[str, Any] = {
-    "optimizer": torch.optim.Adam,
-    "lr": 1e-3,
-    "max_epochs": _MAX_EPOCHS,
-    "batch_size": 128,
-    "train_split": None,
-    "iterator_train": BatchLoader,
-    "iterator_train__shuffle": True,
-    "iterator_valid": BatchLoader,
-    "callbacks": "disable",
-    "verbose": 0,
-}
+_BY_CLASS = (nn.CrossEntropyLoss, nn.NLLLoss)  # they take one output a class
 _ELEMENTWISE = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)  # they broadcast, and only warn
 
 
-def wrap_torch(estimator: Any, task: Task | None = None) -> Any:
-    """Wrap torch models, and return anything else as it is.
-
-    Parameters
-    ----------
-    estimator : object
-        A module (class or instance), a skorch net, or something else.
-    task : {'classifier', 'regressor'} or None, default=None
-        What a torch model is for; None reads it from the net and takes a bare module for a classifier.
-
-    Returns
-    -------
-    object
-        A `TorchClassifier` or `TorchRegressor` for torch models.
-    """
-    is_module = isinstance(estimator, nn.Module) or (isinstance(estimator, type) and issubclass(estimator, nn.Module))
-    if not is_module and not isinstance(estimator, NeuralNet):
-        return estimator
-    task = task or ("regressor" if isinstance(estimator, NeuralNetRegressor) else "classifier")
-    return TorchRegressor(estimator) if task == "regressor" else TorchClassifier(estimator)
-
-
-class _TorchEstimator(BaseEstimator):
-    _default_net: type[NeuralNet]
-    _default_criterion: type[nn.Module]
-
-    def __init__(self, net: Any, *, random_state: Any = None):
-        self.net = net
-        self.random_state = random_state
-
-    def _build(self) -> NeuralNet:
-        if isinstance(self.net, NeuralNet):
-            return clone(self.net).set_params(verbose=0)
-        module = clone(self.net, safe=False)
-        return self._default_net(module, criterion=self._default_criterion, **_DEFAULTS)
-
-    @property
-    def max_epochs(self) -> int:
-        """Epochs that `fit` trains."""
-        return self.net.max_epochs if isinstance(self.net, NeuralNet) else _MAX_EPOCHS
-
-    def _start(self, X: np.ndarray, y: np.ndarray, classes: Any) -> np.ndarray:
-        """Validate the first rows, and build the net."""
-        X = self._check_X(X, reset=True)
-        self._learn_targets(y, classes)
-        self.net_ = self.untrained_net(root_seed(self.random_state))
-        return X
-
-    def untrained_net(self, seed: int) -> NeuralNet:
-        """Build a net that stands where training starts.
-
-        Parameters
-        ----------
-        seed : int
-            Draws the initial weights of a module class; those of a module instance are as passed.
-
-        Returns
-        -------
-        skorch.NeuralNet
-            Initialised, and independent of ``net_``.
-        """
-        net = self._build()
-        with seeded(seed, net.device):
-            net.initialize()
-        return net
-
-    def _train(self, X: np.ndarray, y: np.ndarray, epochs: float) -> None:
-        """Train with a fresh optimiser and scheduler; raise where skorch would swallow an interrupt."""
-        seed = root_seed(self.random_state)
-        with seeded(seed, self.net_.device):
-            self.net_.initialize_optimizer()
-            self.net_.initialize_history()  # schedulers read the epoch from it
-            X, y = self.cast(X), self._encode(y)
-            self.net_.notify("on_train_begin", X=X, y=y)
-            for part in split_passes(len(X), epochs, seed):
-                self.net_.fit_loop(X[part], y[part], epochs=1)
-            self.net_.notify("on_train_end", X=X, y=y)
-            self._tidy()
-
-    def _tidy(self) -> None:
-        """Leave weights and buffers: no moments, no gradients of the last batch, and always the same mode."""
-        self.net_.optimizer_.state.clear()
-        for part in (self.net_.module_, self.net_.criterion_):
-            part.zero_grad(set_to_none=True)
-            part.eval()
-
-    def _check_X(self, X: Any, *, reset: bool) -> np.ndarray:
-        return validate_data(self, X, dtype=None, allow_nd=True, reset=reset)
-
-    def cast(self, X: np.ndarray) -> np.ndarray:
-        """Give inputs the type that the module takes.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, ...)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, ...)
-            Integers stay integers for modules with embeddings; everything else becomes float32.
-        """
-        embeds = any(isinstance(part, (nn.Embedding, nn.EmbeddingBag)) for part in self.net_.module_.modules())
-        dtype = np.int64 if embeds and X.dtype.kind in "iu" else np.float32
-        return np.require(X, dtype, ["C", "W"])
-
-    def _fit(self, X: Any, y: Any) -> Self:
-        X, y = validate_data(
-            self, X, y, dtype=None, allow_nd=True, multi_output=self._multi_output, y_numeric=self._multi_output
-        )
-        self._train(self._start(X, y, None), y, self.max_epochs)
-        return self
-
-    def _partial_fit(self, X: Any, y: Any, classes: Any, epochs: float) -> Self:
-        X = self._check_X(X, reset=False) if hasattr(self, "net_") else self._start(X, y, classes)
-        self._train(X, np.asarray(y), epochs)
-        return self
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        return tags
-
-
-class TorchClassifier(ClassifierMixin, _TorchEstimator):
+class TorchClassifier(ClassifierMixin, TorchEstimator):
     """A torch classifier that keeps scikit-learn's rules and gives the same bits for the same seed.
 
     Parameters
@@ -239,6 +102,17 @@ class TorchClassifier(ClassifierMixin, _TorchEstimator):
         check_classification_targets(y)
         self.classes_ = np.unique(y if classes is None else classes)
 
+    def _check_output(self, X: np.ndarray) -> None:
+        if not isinstance(self.net_.criterion_, _BY_CLASS):
+            return
+        output, k = self._output_of(X), len(self.classes_)
+        output = output[0] if isinstance(output, tuple) else output
+        if output.ndim < 2 or output.shape[1] < k:
+            raise ValueError(
+                f"the module returns shape {tuple(output.shape)} for two rows, too few outputs for {k} classes; it "
+                f"should return (n_samples, {k}): give its last layer {k} outputs."
+            )
+
     def _encode(self, y: np.ndarray) -> np.ndarray:
         kind = np.float32 if isinstance(self.net_, NeuralNetBinaryClassifier) else np.int64
         return np.searchsorted(self.classes_, y).astype(kind)
@@ -285,7 +159,7 @@ class TorchClassifier(ClassifierMixin, _TorchEstimator):
         return self.classes_[np.argmax(proba, axis=1)]
 
 
-class TorchRegressor(RegressorMixin, _TorchEstimator):
+class TorchRegressor(RegressorMixin, TorchEstimator):
     """A torch regressor that keeps scikit-learn's rules and gives the same bits for the same seed.
 
     Parameters
@@ -363,7 +237,7 @@ class TorchRegressor(RegressorMixin, _TorchEstimator):
         few, targets = self.cast(X[:2]), self._encode(np.asarray(y)[:2])
         with seeded(root_seed(self.random_state), self.net_.device):
             self.net_.notify("on_train_begin", X=few, y=targets)  # where callbacks give the module its widths
-            output = self.net_.evaluation_step((torch.as_tensor(few), None))
+            output = self._output_of(few)
         self._bare = isinstance(output, torch.Tensor) and output.ndim == 1  # (n_samples,)
         target = self._encode(targets).shape
         if isinstance(self.net_.criterion_, _ELEMENTWISE) and getattr(output, "shape", target) != target:

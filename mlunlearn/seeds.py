@@ -9,6 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 LARGEST_SEED = 2**31 - 1
+GENERATORS = 0x6E6E  # names the seed of the global generators among those of a training
+_SPLITTERS = 0x5B117  # names the seeds of splitters among those derived from an estimator's seed
 
 
 def root_seed(random_state: Any) -> int:
@@ -23,8 +25,15 @@ def root_seed(random_state: Any) -> int:
     -------
     int
         A non-negative integer.
+
+    Raises
+    ------
+    ValueError
+        If it is a negative integer.
     """
     if isinstance(random_state, Integral):
+        if random_state < 0:
+            raise ValueError(f"random_state must be None, a RandomState or an integer from 0 on, got {random_state}.")
         return int(random_state)
     return int(check_random_state(random_state).randint(LARGEST_SEED))
 
@@ -65,6 +74,8 @@ def seed_parameters(estimator: BaseEstimator) -> Sequence[str]:
 def set_seed(estimator: BaseEstimator, seed: int, names: Sequence[str] | None = None) -> BaseEstimator:
     """Set every ``random_state`` of an estimator, nested ones included, from one seed.
 
+    Splitters that would draw from a generator of their own, such as ``cv=KFold(shuffle=True)``, are seeded as well.
+
     Parameters
     ----------
     estimator : estimator
@@ -79,9 +90,25 @@ def set_seed(estimator: BaseEstimator, seed: int, names: Sequence[str] | None = 
     estimator
         The same object.
     """
-    names = seed_parameters(estimator) if names is None else names
+    if names is None:
+        names = seed_parameters(estimator)
+        _seed_splitters(estimator, seed)
     if list(names) == ["random_state"]:
         estimator.random_state = seed
     elif names:
         estimator.set_params(**dict(zip(names, derive_seeds(seed, n=len(names)), strict=True)))
     return estimator
+
+
+def _seed_splitters(estimator: BaseEstimator, seed: int) -> None:
+    params = estimator.get_params(deep=True)
+    found = {id(params[name]): params[name] for name in sorted(params) if _draws_splits(params[name])}
+    for splitter, own in zip(found.values(), derive_seeds(seed, _SPLITTERS, n=len(found)), strict=True):
+        splitter.random_state = own
+
+
+def _draws_splits(value: Any) -> bool:
+    """Tell whether a parameter is a splitter that shuffles without a seed; one that has an integer keeps it."""
+    if not callable(getattr(value, "split", None)) or not hasattr(value, "random_state"):
+        return False
+    return getattr(value, "shuffle", True) and not isinstance(value.random_state, Integral)

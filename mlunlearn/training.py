@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from inspect import signature
 from typing import Any, Literal
 
-from sklearn.base import BaseEstimator, clone
+from sklearn import get_config
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
@@ -17,9 +19,12 @@ from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
 from mlunlearn.data import Block
+from mlunlearn.disk import keep_off_disk
 from mlunlearn.seeds import derive_seeds, set_seed
 
 Task = Literal["classifier", "regressor"]
+FEWEST_ROWS = 32
+"""Rows of the smallest partial pass over a torch net: fewer give a poor gradient, and no batch statistics."""
 
 
 def as_estimator(estimator: Any, task: Task | None = None) -> BaseEstimator:
@@ -39,9 +44,40 @@ def as_estimator(estimator: Any, task: Task | None = None) -> BaseEstimator:
     """
     if "torch" not in sys.modules:
         return estimator
-    from mlunlearn.nets import wrap_torch
+    from mlunlearn.wrapping import wrap_torch
 
     return wrap_torch(estimator, task)
+
+
+def check_estimator(estimator: Any, method: str, task: Task | None = None) -> None:
+    """Refuse what is no estimator, or one for another task.
+
+    Parameters
+    ----------
+    estimator : object
+        What the user passed, torch models wrapped.
+    method : str
+        Name of the method, for the error.
+    task : {'classifier', 'regressor'} or None, default=None
+        What it has to be for; None takes both.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be fitted or is a class.
+    ValueError
+        If it is for the other task.
+    """
+    if isinstance(estimator, type):
+        raise TypeError(f"{method} takes an estimator, got the class {estimator.__name__}; pass an instance of it.")
+    if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
+        raise TypeError(f"{method} takes a scikit-learn estimator, a torch module or a skorch net, got {estimator!r}.")
+    kind = "regressor" if is_regressor(estimator) else "classifier" if is_classifier(estimator) else task
+    if task is not None and kind != task:
+        raise ValueError(
+            f"{method} needs a {task}, and {type(estimator).__name__} is a {kind}; use "
+            f"{'SISARegressor' if kind == 'regressor' else 'SISAClassifier'} for it."
+        )
 
 
 def refuse_frozen(estimator: BaseEstimator, method: str) -> None:
@@ -69,9 +105,10 @@ def refuse_frozen(estimator: BaseEstimator, method: str) -> None:
 
 def inherit_tags(tags: Tags, estimator: BaseEstimator) -> Tags:
     """Take over from the inner estimator what kind of input it accepts."""
+    check_estimator(estimator, "an unlearner")
     inner = get_tags(estimator)
-    tags.input_tags = inner.input_tags
-    tags.target_tags.multi_output = inner.target_tags.multi_output
+    tags.input_tags = replace(inner.input_tags, allow_nan=_allows_nan(estimator))
+    tags.target_tags.multi_output = inner.target_tags.multi_output and inner.estimator_type != "classifier"
     tags.target_tags.positive_only = inner.target_tags.positive_only
     tags.non_deterministic = inner.non_deterministic
     if tags.classifier_tags and inner.classifier_tags:
@@ -80,6 +117,13 @@ def inherit_tags(tags: Tags, estimator: BaseEstimator) -> Tags:
     if tags.regressor_tags and inner.regressor_tags:
         tags.regressor_tags.poor_score = inner.regressor_tags.poor_score
     return tags
+
+
+def _allows_nan(estimator: BaseEstimator) -> bool:
+    """Tell whether a part of the estimator takes NaN; scikit-learn's compositions say so of themselves at most."""
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    parts = [part for part in parts if isinstance(part, BaseEstimator)]
+    return any(get_tags(part).input_tags.allow_nan for part in parts)
 
 
 @lru_cache(maxsize=2)
@@ -139,11 +183,46 @@ def accepts(call: Any, name: str) -> bool:
     return name in signature(call).parameters
 
 
+def template_of(estimator: Any, method: str, task: Task | None = None) -> BaseEstimator:
+    """Copy what the user passed into what copies are made of at every training, after refusing what cannot be exact.
+
+    Parameters
+    ----------
+    estimator : estimator, torch module (class or instance) or skorch net
+        Never changed; what happens to it later does not count.
+    method : str
+        Name of the method, for errors.
+    task : {'classifier', 'regressor'} or None, default=None
+        What it has to be for; None takes both.
+
+    Returns
+    -------
+    estimator
+        Not fitted. Works on copies of its input, and writes nothing to disk.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no estimator, one for another task, trained elsewhere, or keeps what it learns on disk.
+    """
+    estimator = as_estimator(estimator, task)
+    check_estimator(estimator, method, task)
+    refuse_frozen(estimator, method)
+    template = keep_off_disk(clone(estimator), method)
+    in_place = [name for name, value in template.get_params(deep=True).items() if value is False and _is_copy(name)]
+    return template.set_params(**dict.fromkeys(in_place, True))
+
+
+def _is_copy(name: str) -> bool:
+    return name.rpartition("__")[2].lower() in ("copy", "copy_x")
+
+
 def fit_block(model: BaseEstimator, block: Block) -> BaseEstimator:
     """Fit an estimator on a block, its weights included."""
     if block.weight is None:
         return model.fit(block.X, block.y)
-    name = f"{model.steps[-1][0]}__sample_weight" if isinstance(model, Pipeline) else "sample_weight"
+    by_step = isinstance(model, Pipeline) and not get_config()["enable_metadata_routing"]  # else its steps request them
+    name = f"{model.steps[-1][0]}__sample_weight" if by_step else "sample_weight"
     return model.fit(block.X, block.y, **{name: block.weight})
 
 
@@ -180,9 +259,37 @@ def split_passes(n: int, epochs: float, seed: int) -> Iterator[slice]:
     yield from [slice(0, n)] * whole
 
 
-def n_samples_of(n: int, epochs: float) -> int:
-    """Count the samples that `split_passes` processes."""
-    return max(round(epochs * n), 1) if n else 0
+def n_samples_of(n: int, epochs: float, fewest: int = 1) -> int:
+    """Count the samples that a budget comes to.
+
+    Parameters
+    ----------
+    n : int
+        Rows.
+    epochs : float
+        Budget; at least one row is processed.
+    fewest : int, default=1
+        Rows of the smallest partial pass, or all of them where there are fewer. A smaller one is left out or brought
+        up to that, whichever is nearer; it is never left out where it is all there is.
+
+    Returns
+    -------
+    int
+        Samples, counted once per pass.
+
+    Examples
+    --------
+    >>> from mlunlearn.training import n_samples_of
+    >>> [n_samples_of(100, epochs, fewest=32) for epochs in (0.01, 1.01, 1.2, 1.6)]
+    [32, 100, 132, 160]
+    """
+    if not n:
+        return 0
+    samples, fewest = max(round(epochs * n), 1), min(fewest, n)
+    whole, rest = divmod(samples, n)
+    if not 0 < rest < fewest:
+        return samples
+    return whole * n + (fewest if 2 * rest >= fewest or not whole else 0)
 
 
 def pass_seeds(*key: int, epochs: float) -> list[int]:

@@ -17,6 +17,7 @@ from sklearn.base import clone, is_classifier
 
 from mlunlearn.checks.data import Problem, as_problem
 from mlunlearn.checks.state import State, flatten_state
+from mlunlearn.reproducibility import on_trial
 from mlunlearn.seeds import seed_parameters
 from mlunlearn.training import as_estimator
 
@@ -164,7 +165,7 @@ def watch(estimator: Any, then: Callable[[int], None] = lambda n_calls: None) ->
                 result = learns(self, X, *args, **options)
             finally:
                 depth -= 1
-            if depth == 0:
+            if depth == 0 and not on_trial():
                 n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
                 calls.append(Shown(X, max(round(n_rows * options.get("epochs", 1)), 1)))
                 then(len(calls))

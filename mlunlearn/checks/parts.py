@@ -134,7 +134,7 @@ def _pickled_parts(obj: Any) -> Parts:
     else:
         try:
             reduced = obj.__reduce_ex__(4)
-        except TypeError:  # a lock, an open file: nothing learned is in there that could be read
+        except (TypeError, ValueError):  # a lock, an open file, a pointer: nothing learned could be read from it
             return []
     if isinstance(reduced, str):
         return []

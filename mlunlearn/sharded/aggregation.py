@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from mlunlearn.labels import one_column
+
 
 def votes(model: BaseEstimator, X: Any, classes: np.ndarray) -> np.ndarray:
     """Return one model's predicted labels as one-hot rows over `classes`.
@@ -25,7 +27,7 @@ def votes(model: BaseEstimator, X: Any, classes: np.ndarray) -> np.ndarray:
     ndarray of shape (n_samples, n_classes)
         Zeros and ones.
     """
-    return np.eye(len(classes))[np.searchsorted(classes, model.predict(X))]
+    return np.eye(len(classes))[np.searchsorted(classes, one_column(model.predict(X)))]
 
 
 def probabilities(model: BaseEstimator, X: Any, classes: np.ndarray) -> np.ndarray:

@@ -16,8 +16,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from mlunlearn.data import Block
+from mlunlearn.labels import fit_labels
 from mlunlearn.seeds import derive_seeds, seed_parameters, set_seed
 from mlunlearn.training import (
+    FEWEST_ROWS,
     accepts,
     fit_block,
     fresh_copy,
@@ -83,7 +85,7 @@ class OneShot:
         self, previous: BaseEstimator | None, block: Block, n_seen: int, key: tuple[int, ...], classes: Any
     ) -> BaseEstimator:
         """Fit a fresh copy."""
-        return fit_block(fresh_copy(self.estimator, derive_seeds(*key)[0]), block)
+        return fit_labels(fresh_copy(self.estimator, derive_seeds(*key)[0]), block)
 
     def samples(self, n_seen: int, n_new: int) -> int:
         """All rows, once."""
@@ -117,7 +119,7 @@ class Iterative:
         model = clone(self.estimator) if previous is None else copy.deepcopy(previous)
         if self.counts_epochs:
             set_seed(model, derive_seeds(*key)[0])
-            return _partial_fit(model, block, classes, epochs=self.slice_epochs)
+            return _partial_fit(model, block, classes, epochs=self.samples(0, len(block)) / len(block))
         draw, *seeds = pass_seeds(*key, epochs=self.slice_epochs)
         for seed, part in zip(seeds, split_passes(len(block), self.slice_epochs, draw), strict=False):
             _partial_fit(set_seed(model, seed, self.seed_names), block.part(part), classes)
@@ -125,7 +127,7 @@ class Iterative:
 
     def samples(self, n_seen: int, n_new: int) -> int:
         """The budget of one slice."""
-        return n_samples_of(n_seen + n_new, self.slice_epochs)
+        return n_samples_of(n_seen + n_new, self.slice_epochs, FEWEST_ROWS if self.counts_epochs else 1)
 
 
 @dataclass(frozen=True)

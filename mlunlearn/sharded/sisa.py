@@ -9,13 +9,19 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from mlunlearn.labels import one_column
+from mlunlearn.parameters import check_choice
 from mlunlearn.sharded.aggregation import probabilities, votes
 from mlunlearn.sharded.shards import ShardedUnlearner
 from mlunlearn.training import as_estimator
 
 
+def _has_probabilities(self: SISAClassifier) -> bool:
+    return hasattr(as_estimator(self.estimator, "classifier"), "predict_proba")
+
+
 def _mean_needs_probabilities(self: SISAClassifier) -> bool:
-    return self.aggregation == "vote" or hasattr(as_estimator(self.estimator, "classifier"), "predict_proba")
+    return self.aggregation != "mean" or _has_probabilities(self)
 
 
 class SISAClassifier(ClassifierMixin, ShardedUnlearner):
@@ -35,8 +41,9 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
     n_slices : int, default=1
         Slices a shard. Used where the estimator can go on learning: through ``partial_fit``, or through
         ``warm_start=True``; others have one slice (see ``n_slices_``).
-    aggregation : {'vote', 'mean'}, default='vote'
-        Majority vote, ties going to the first class; or the mean of the shards' probabilities.
+    aggregation : {'auto', 'vote', 'mean'}, default='auto'
+        Majority vote, ties going to the first class; or the mean of the shards' probabilities, which ranks better.
+        'auto' takes the mean where the estimator has ``predict_proba``.
     weighting : {'uniform', 'size'}, default='uniform'
         Whether every shard counts the same or by its retained rows.
     epochs : float or None, default=None
@@ -56,6 +63,8 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Labels of the retained rows.
+    aggregation_ : {'vote', 'mean'}
+        Aggregation in use.
     estimators_ : list of classifier
         Constituents of the shards that have rows left; a shard with one class has a constant one.
     checkpoints_ : list of list of classifier or None
@@ -72,6 +81,10 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
         What each request did; ``work.details`` names the shards and the slices they restarted from.
     seed_ : int
         Root seed of the fit.
+    reproducible_ : bool
+        Whether training the estimator twice gives the same bits, on which exactness to the bit rests.
+    irreproducible_parts_ : tuple of str
+        Where it does not: places in the fitted estimator and their classes.
 
     See Also
     --------
@@ -83,6 +96,12 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
     Guarantee: exact to the bit. After any sequence of requests every parameter and every checkpoint equals that of
     ``fit(X, y, exclude=forgotten)`` with the same seed and ids. Against someone who chooses what to delete after
     seeing the model, equality in law with fresh shards is lost [2]_.
+
+    Seeds reach every ``random_state``, splitter, torch net and global generator inside the estimator. One with parts of
+    other libraries than scikit-learn and torch is first trained twice on a fiftieth of the rows of a shard, 32 at
+    least and 256 at most: if it gives two results, `fit` warns, and shards are free of the forgotten rows, not equal to
+    the bit.
+    Estimators that take no labels but 0, ..., k - 1 are shown those.
 
     Cost: one request retrains one shard from one slice on, ``2/3 + 1/(3 n_slices)`` of the shard on average. Batches
     of many more than ``3 n_shards`` rows cost as much as fitting again, never more.
@@ -117,7 +136,7 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
         *,
         n_shards: int = 5,
         n_slices: int = 1,
-        aggregation: Literal["vote", "mean"] = "vote",
+        aggregation: Literal["auto", "vote", "mean"] = "auto",
         weighting: Literal["uniform", "size"] = "uniform",
         epochs: float | None = None,
         max_requests: float | None = None,
@@ -138,13 +157,14 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.aggregation not in ("vote", "mean"):
-            raise ValueError(f"aggregation must be 'vote' or 'mean', got {self.aggregation!r}.")
+        check_choice("aggregation", self.aggregation, ("auto", "vote", "mean"))
         if not _mean_needs_probabilities(self):
             raise ValueError(
                 f"aggregation='mean' averages probabilities, and {type(self.estimator).__name__} has no "
                 "predict_proba; use aggregation='vote'."
             )
+        auto = "mean" if _has_probabilities(self) else "vote"
+        self.aggregation_ = auto if self.aggregation == "auto" else self.aggregation
 
     @available_if(_mean_needs_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -161,7 +181,7 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
             Rows sum to one; columns as in ``classes_``.
         """
         check_is_fitted(self)
-        predict = votes if self.aggregation == "vote" else probabilities
+        predict = votes if self.aggregation_ == "vote" else probabilities
         return self._aggregate(lambda model, rows: predict(model, rows, self.classes_), X)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -224,6 +244,10 @@ class SISARegressor(RegressorMixin, ShardedUnlearner):
         What each request did.
     seed_ : int
         Root seed of the fit.
+    reproducible_ : bool
+        Whether training the estimator twice gives the same bits, on which exactness to the bit rests.
+    irreproducible_parts_ : tuple of str
+        Where it does not.
 
     See Also
     --------
@@ -283,4 +307,5 @@ class SISARegressor(RegressorMixin, ShardedUnlearner):
             Values.
         """
         check_is_fitted(self)
-        return self._aggregate(lambda model, rows: np.asarray(model.predict(rows), dtype=float), X)
+        values = self._aggregate(lambda model, rows: np.asarray(model.predict(rows), dtype=float), X)
+        return one_column(values) if self._flat else values

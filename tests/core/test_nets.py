@@ -1,5 +1,8 @@
 """Torch models as estimators: initial weights, seeds, interrupts, inputs."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -67,15 +70,45 @@ def test_the_number_of_threads_is_restored_and_does_not_matter():
         np.testing.assert_array_equal(value, found[1][name])
 
 
-class Interrupt(Callback):
+class PressKeys(Callback):
+    """Sends the signal that the keys Ctrl and C send."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(1000):
+                pass
+
+
+class StopEarly(Callback):
+    """Ends the training the way skorch's own callbacks do."""
+
     def on_epoch_end(self, net, **kwargs):
         if len(net.history) == 2:
             raise KeyboardInterrupt
 
 
-def test_an_interrupt_is_not_taken_for_the_end_of_training():
-    with pytest.raises(KeyboardInterrupt):
-        TorchClassifier(small_net(callbacks=[Interrupt()], module__n_features=4), random_state=0).fit(X, Y)
+def handler_of_the_users_own(*args):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("handler", [signal.default_int_handler, handler_of_the_users_own])
+def test_an_interrupt_is_not_taken_for_the_end_of_training(handler):
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            TorchClassifier(small_net(callbacks=[PressKeys()], module__n_features=4), random_state=0).fit(X, Y)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_callback_may_end_the_training():
+    net = small_net(callbacks=[StopEarly()], module__n_features=4)
+    model = TorchClassifier(net, random_state=0).fit(X, Y)
+    assert len(model.net_.history) == 2
+    shorter = TorchClassifier(small_net(callbacks=[], module__n_features=4, max_epochs=2), random_state=0).fit(X, Y)
+    for name, value in weights(shorter).items():
+        np.testing.assert_array_equal(value, weights(model)[name])
 
 
 def test_a_scheduler_starts_anew_with_every_slice():
@@ -89,7 +122,7 @@ def test_a_scheduler_starts_anew_with_every_slice():
     scheduler = LRScheduler(policy=torch.optim.lr_scheduler.ExponentialLR, gamma=0.1)
     net = small_net(max_epochs=4, lr=1.0, callbacks=[scheduler, Watch()], module__n_features=4)
     SISAClassifier(net, n_shards=1, n_slices=3, random_state=0).fit(X, Y)
-    np.testing.assert_allclose(rates, [1.0, 0.1] * 3, rtol=1e-6)
+    np.testing.assert_allclose(rates, [1.0, 0.1] * 9, rtol=1e-6)  # two trials of the callback, and the fit
 
 
 def test_integers_reach_embeddings():

@@ -4,12 +4,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import config_context
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from skorch import NeuralNetClassifier
+from torch import nn
 
-from mlunlearn import SISAClassifier, SISARegressor
+from mlunlearn import Retrain, SISAClassifier, SISARegressor
+from mlunlearn._testing import ConvNet
 from mlunlearn.checks.state import flatten_state, learned_state, state_differences
 from mlunlearn.sharded.aggregation import weighted_mean
 from mlunlearn.sharded.allocation import allocate_by_risk, allocate_uniform
@@ -108,11 +117,45 @@ def test_deletion_probabilities_shape_the_shards_and_stay_exact(problem):
 def test_missing_classes_are_aligned_and_votes_are_votes():
     X = np.arange(12.0)[:, None]
     y = np.array(["a", "a", "a", "b", "b", "b", "c", "c", "c", "c", "a", "b"])
-    model = SISAClassifier(DecisionTreeClassifier(), n_shards=6, random_state=1).fit(X, y)
+    model = SISAClassifier(DecisionTreeClassifier(), n_shards=6, aggregation="vote", random_state=1).fit(X, y)
     assert min(len(shard.classes_) for shard in model.estimators_) < 3
     expected = np.array([[np.mean([m.predict([x])[0] == c for m in model.estimators_]) for c in "abc"] for x in X])
     np.testing.assert_allclose(model.predict_proba(X), expected)
     assert model.predict(X).tolist() == [np.array(list("abc"))[row.argmax()] for row in expected]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "expected"),
+    [
+        (LogisticRegression(), "mean"),
+        (SGDClassifier(), "vote"),
+        (SGDClassifier(loss="log_loss"), "mean"),
+        (make_pipeline(StandardScaler(), GaussianNB()), "mean"),
+    ],
+)
+def test_the_mean_is_taken_where_there_are_probabilities(problem, estimator, expected):
+    X, y = problem
+    auto, chosen = (
+        SISAClassifier(estimator, n_shards=3, aggregation=aggregation, random_state=0).fit(X, y)
+        for aggregation in ("auto", expected)
+    )
+    assert auto.aggregation_ == expected
+    np.testing.assert_array_equal(auto.predict_proba(X), chosen.predict_proba(X))
+
+
+def test_the_mean_ranks_better_than_votes():
+    """Votes of five shards have six values, so most pairs are ties; the mean orders them."""
+    X, y = make_classification(n_samples=3000, n_features=10, flip_y=0.3, random_state=0)
+    areas = {
+        aggregation: roc_auc_score(
+            y[1500:],
+            SISAClassifier(LogisticRegression(), aggregation=aggregation, random_state=0)
+            .fit(X[:1500], y[:1500])
+            .predict_proba(X[1500:])[:, 1],
+        )
+        for aggregation in ("auto", "vote")
+    }
+    assert areas["auto"] > areas["vote"] + 0.01
 
 
 def test_the_mean_is_the_mean_of_probabilities(problem):
@@ -157,6 +200,11 @@ def test_bad_parameters_are_refused(problem):
     X, y = problem
     for options, message in (
         ({"n_shards": 0}, "n_shards must be"),
+        ({"n_shards": True}, "n_shards must be an integer of at least 1, got True"),
+        ({"max_requests": -1}, "max_requests must be a number above 0 and at most 1, got -1"),
+        ({"max_requests": 2}, "max_requests must be"),
+        ({"epochs": "a"}, "epochs must be a positive number, got 'a'"),
+        ({"random_state": -1}, "random_state must be .* from 0 on, got -1"),
         ({"n_slices": 1.5}, "n_slices must be"),
         ({"epochs": 0}, "epochs must be"),
         ({"aggregation": "median"}, "aggregation must be"),
@@ -171,6 +219,66 @@ def test_bad_parameters_are_refused(problem):
         SISAClassifier(GaussianNB()).fit(X, y, deletion_probability=np.full(103, 2.0))
 
 
+@pytest.mark.parametrize("method", [SISAClassifier, SISARegressor, Retrain])
+@pytest.mark.parametrize("given", [None, 3, "svm", LogisticRegression])
+def test_what_is_no_estimator_is_refused(problem, method, given):
+    with pytest.raises(TypeError, match=r"takes an? (scikit-learn )?estimator"):
+        method(given).fit(*problem)
+
+
+def test_estimators_for_the_other_task_are_refused(problem):
+    X, y = problem
+    with pytest.raises(ValueError, match="SISAClassifier needs a classifier, and Ridge is a regressor; use SISARegr"):
+        SISAClassifier(Ridge()).fit(X, y)
+    with pytest.raises(ValueError, match="SISARegressor needs a regressor, and GaussianNB is a classifier; use SISACl"):
+        SISARegressor(GaussianNB()).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("method", [SISAClassifier, Retrain])
+def test_missing_values_are_left_to_an_estimator_that_takes_them(problem, method):
+    X, y = problem
+    X = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    imputing = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
+    model = method(imputing, random_state=0).fit(X, y).unlearn([3])
+    never = method(imputing, random_state=0).fit(X, y, exclude=[3])
+    np.testing.assert_array_equal(model.predict(X), never.predict(X))
+    columns = ColumnTransformer([("fill", SimpleImputer(), [0, 1, 2, 3, 4])])
+    method(make_pipeline(columns, GaussianNB()), random_state=0).fit(X, y).predict(X)
+    with pytest.raises(ValueError, match="NaN"):
+        method(LogisticRegression()).fit(X, y)
+
+
+@pytest.mark.parametrize("method", [SISAClassifier, Retrain])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_metadata_routing_changes_nothing(problem, method, scaled):
+    X, y = problem
+    weight = np.linspace(0.5, 1.5, len(y))
+
+    def make(final):
+        return method(make_pipeline(Normalizer(), final) if scaled else final, random_state=0)
+
+    plain = make(LogisticRegression()).fit(X, y, weight).unlearn([3])
+    with config_context(enable_metadata_routing=True):
+        routed = make(LogisticRegression().set_fit_request(sample_weight=True)).fit(X, y, weight).unlearn([3])
+        np.testing.assert_array_equal(plain.predict_proba(X), routed.predict_proba(X))
+        if scaled:
+            with pytest.raises(ValueError, match=r"sample_weight.* not explicitly set as requested"):
+                make(LogisticRegression()).fit(X, y, weight)
+
+
+def test_metadata_routing_changes_no_net(problem):
+    X, y = problem
+    net = NeuralNetClassifier(ConvNet, module__n_outputs=3, criterion=nn.CrossEntropyLoss, max_epochs=1)
+    X = np.tile(X, 13)[:, :64]
+
+    def make():
+        return SISAClassifier(net, n_shards=2, n_slices=2, random_state=0).fit(X, y).unlearn([3])
+
+    plain = make()
+    with config_context(enable_metadata_routing=True):
+        np.testing.assert_array_equal(plain.predict_proba(X), make().predict_proba(X))
+
+
 def test_frozen_estimators_are_refused(problem):
     from sklearn.frozen import FrozenEstimator
 
@@ -180,8 +288,6 @@ def test_frozen_estimators_are_refused(problem):
 
 
 def test_vector_targets():
-    from sklearn.linear_model import Ridge
-
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(60, 4)), rng.normal(size=(60, 2))
     model = SISARegressor(Ridge(), n_shards=3, random_state=0).fit(X, Y).unlearn([5])
