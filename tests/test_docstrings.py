@@ -14,9 +14,11 @@ FOLDERS = {"mlunlearn": "mlunlearn", **{w: f"mlunlearn.{w}" for w in ("graph", "
 # Listed, because walking the installed namespace finds only the core in an editable install.
 PACKAGES = (
     "mlunlearn",
+    "mlunlearn.approximate",
     "mlunlearn.audit",
     "mlunlearn.checks",
     "mlunlearn.graph",
+    "mlunlearn.networks",
     "mlunlearn.regression",
     "mlunlearn.sharded",
     "mlunlearn.vision",
