@@ -215,6 +215,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             criterion=loss,
             fresh_network=lambda seed: untrained(final)(seed),
             initial_network=self._initial if "initial" in self.needs else None,
+            needs=self.needs,
             head_name=getattr(self, "head", None),
             verbose=getattr(self, "verbose", 0),
         )

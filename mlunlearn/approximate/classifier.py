@@ -21,7 +21,8 @@ from mlunlearn.training import Task
 class EditedClassifier(ClassifierMixin, EditedModel):
     """Base of methods that edit the weights of a trained classifier's network.
 
-    A method is a subclass with a constructor, ``needs``, and one hook::
+    A method is a subclass with a constructor that takes at least `estimator` and `random_state`, with ``needs``, and
+    with one hook::
 
         def _edit(self, module, forget, retain, run): ...
 
@@ -32,13 +33,9 @@ class EditedClassifier(ClassifierMixin, EditedModel):
     purpose, outputs as logits, the loss, the loop, untrained networks, the network before, head and embedding. What
     the hook returns, a dictionary or None, is filed with the receipt.
 
-    Parameters
-    ----------
-    estimator : torch module, skorch net, TorchClassifier, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit`, of a frozen one a copy is edited. The steps of a pipeline
-        before the network are fitted anew on the retained rows at each request.
-    random_state : int, RandomState instance or None
-        Seeds training and forgetting.
+    The estimator is a torch module, a skorch net, a `TorchClassifier` or a pipeline that ends in one of them. An
+    unfitted one is trained by `fit`; of one inside ``FrozenEstimator`` a copy is edited. The steps of a pipeline before
+    the network are fitted anew on the retained rows at each request.
 
     Attributes
     ----------

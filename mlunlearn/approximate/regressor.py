@@ -19,12 +19,7 @@ from mlunlearn.training import Task
 class EditedRegressor(RegressorMixin, EditedModel):
     """Base of methods that edit the weights of a trained regressor's network; `EditedClassifier` says how.
 
-    Parameters
-    ----------
-    estimator : torch module, skorch net, TorchRegressor, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit`, of a frozen one a copy is edited.
-    random_state : int, RandomState instance or None
-        Seeds training and forgetting.
+    The estimator is a torch module, a skorch net, a `TorchRegressor` or a pipeline that ends in one of them.
 
     Attributes
     ----------

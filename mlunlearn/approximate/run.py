@@ -56,6 +56,8 @@ class Run:
         From a seed to an untrained network.
     initial_network : callable or None
         Makes the network at its initial weights; None where the method does not declare that it needs them.
+    needs : frozenset of str
+        What the method declares that it reads.
     head_name : str or None, default=None
         The submodule that the user takes for the head.
     verbose : int, default=0
@@ -64,6 +66,25 @@ class Run:
     See Also
     --------
     mlunlearn.approximate.EditedClassifier : Where this is used.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from torch import nn
+    >>> from mlunlearn.approximate import EditedClassifier
+    >>> class Look(EditedClassifier):
+    ...     needs = frozenset({"retain"})
+    ...
+    ...     def __init__(self, estimator, *, random_state=None):
+    ...         self.estimator = estimator
+    ...         self.random_state = random_state
+    ...
+    ...     def _edit(self, module, forget, retain, run):
+    ...         return {"classes": run.classes, "rows": len(retain), "head": run.head.name}
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = Look(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)), random_state=0).fit(X, y)
+    >>> model.unlearn(classes=[1]).receipts_[-1].work.details
+    {'classes': (1,), 'rows': 100, 'head': '2'}
     """
 
     request: ForgetRequest
@@ -81,6 +102,7 @@ class Run:
     criterion: Callable[[Tensor, Tensor], Tensor]
     fresh_network: Callable[[int], nn.Module]
     initial_network: Callable[[], nn.Module] | None
+    needs: frozenset[str]
     head_name: str | None = None
     verbose: int = 0
 
@@ -126,7 +148,7 @@ class Run:
     @cached_property
     def head(self) -> Head:
         """The part that turns embeddings into outputs: named by the user, or found by running the network once."""
-        rows = self.forget if len(self.forget) else self.retain
+        rows = self.forget if "forget" in self.needs else self.retain
         return find_head(self.original, next(rows.where(np.arange(min(2, len(rows)))).in_order(2)).X, self.head_name)
 
     # ------------------------------------------------------- loss and seeds

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 
 Inputs = Tensor | dict[str, Tensor]
 

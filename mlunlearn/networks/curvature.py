@@ -233,10 +233,13 @@ def gauss_newton_product(module: nn.Module, loss: Loss, X: Inputs, y: Any, vecto
     def output_of(values: Vector) -> Tensor:
         return _run(module, values, X)
 
+    def loss_of_output(output: Tensor) -> Tensor:
+        return loss(output, y)
+
     parameters = trainable(module)
     with _plain_attention():
-        output, moved = jvp(output_of, (parameters,), (vector,))
-        curved = jvp(grad(lambda out: loss(out, y)), (output,), (moved,))[1]
+        output, moved = jvp(output_of, (parameters,), (vector,))[:2]
+        curved = jvp(grad(loss_of_output), (output,), (moved,))[1]
         return vjp(output_of, parameters)[1](curved)[0]
 
 

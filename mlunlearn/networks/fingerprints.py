@@ -174,4 +174,4 @@ def _of_item(item: Any, start: int = 0) -> int:
             start = _of_item(item[name], zlib.crc32(str(name).encode(), start))
         return start
     values = item.detach().cpu().numpy() if isinstance(item, torch.Tensor) else np.asarray(item)
-    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8), start)
+    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data, start)

@@ -108,6 +108,13 @@ def cosine(optimizer: Optimizer, n_steps: int) -> LRScheduler:
     -------
     torch.optim.lr_scheduler.LRScheduler
         To be stepped after each step.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlunlearn.networks.loop import cosine, sgd
+    >>> cosine(sgd(1.0)([torch.nn.Parameter(torch.zeros(2))]), 10).T_max
+    10
     """
     return CosineAnnealingLR(optimizer, n_steps)
 
@@ -246,7 +253,13 @@ class Descent:
             raise self._failure("a weight is not finite after", self.steps)
 
     def precision(self) -> AbstractContextManager[Any]:
-        """Return the context in which losses are computed."""
+        """Return the context in which losses are computed.
+
+        Returns
+        -------
+        context manager
+            Of ``bfloat16`` if that was asked for, and of no effect otherwise.
+        """
         device = next((p.device.type for p in self._changed), "cpu")
         return torch.autocast(device, torch.bfloat16, enabled=self.autocast)
 
