@@ -13,6 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 
 from mlunlearn.nets import TorchClassifier, TorchRegressor
+from mlunlearn.networks.batches import tensors
+from mlunlearn.networks.layers import device_of, takes_integers
 from mlunlearn.training import Task, as_estimator
 
 Network = TorchClassifier | TorchRegressor
@@ -176,20 +178,18 @@ def adopt(trained: Any, task: Task, X: Any, y: np.ndarray) -> Any:
     for step in steps_of(model):
         check_is_fitted(step)
         X = step.transform(X)
+    X = X if isinstance(X, dict) or hasattr(X, "detach") else np.require(X, requirements=["C", "W"])
     final = final_of(model)
     if not hasattr(final, "net_"):
         initialised = isinstance(final.net, NeuralNet) and final.net.initialized_
         final.net_ = final.net if initialised else final.untrained_net(0)
         final.net = final.net_  # no second copy of the trained weights
-        _describe(final, final.net_.infer(_inputs(final, X)), y)
+        module = final.net_.module_
+        _describe(final, final.net_.infer(tensors(X, device_of(module), takes_integers(module))), y)
     elif isinstance(final, TorchClassifier):
         _refuse_unknown(y, final.classes_)
     final.net_.module_.eval()
     return model
-
-
-def _inputs(final: Network, X: Any) -> Any:
-    return X if isinstance(X, dict) or hasattr(X, "detach") else final.cast(np.asarray(X))
 
 
 def _describe(final: Network, output: Any, y: np.ndarray) -> None:

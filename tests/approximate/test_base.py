@@ -219,8 +219,10 @@ def test_forgotten_items_are_never_read_again(frozen, blobs):
     assert not set(items.read) & set(ROWS.tolist())
 
 
-def test_items_stay_bytes_until_they_are_where_the_network_is(trained_conv, digits):
+@pytest.mark.parametrize("bare", [False, True])
+def test_items_stay_bytes_until_they_are_where_the_network_is(bare, trained_conv, digits):
     X, y = digits
+    trained_conv = trained_conv.net_.module_ if bare else trained_conv
     items = Items(X, y)
     seen = []
 

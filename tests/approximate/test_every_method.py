@@ -45,7 +45,8 @@ def test_the_list_is_not_short():
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")  # scikit-learn's own check
 @parametrize_with_checks(
-    [method(small_net(), random_state=0) for method in METHODS], expected_failed_checks=lambda estimator: NO_WEIGHTS
+    [method(small_net(), random_state=0) for method in METHODS],
+    expected_failed_checks=lambda estimator: NO_WEIGHTS,
 )
 def test_scikit_learn_rules(estimator, check):
     check(estimator)
