@@ -45,6 +45,7 @@ from mlunlearn.graph import (
     split_nodes,
     stochastic_block_model,
 )
+from mlunlearn.graph.audit import over_graphs
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.sampling import generator, permute_heads
 from mlunlearn.graph.training import run
@@ -163,7 +164,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     epochs = options.epochs or (400 if options.task == "links" else 200)
-    figures, seconds, cost = {}, {}, 0
+    audits, seconds, cost = {}, {}, 0
     for seed in options.seeds:
         data = split(load(options.data, options.cache), options.task, seed)
         started = time.perf_counter()
@@ -172,11 +173,15 @@ def main():
         request = request_for(data, options.task, options.of, options.ratio, options.where, seed)
         methods = {name: partial(METHODS[name], random_state=seed) for name in options.methods}
         audit = partial(audit_graph, n_references=options.references, attack=options.attack, random_state=seed)
-        result = audit(original, data, methods=methods, **request)
-        figures[seed] = result.to_frame().to_dict(orient="index")
+        audits[seed] = audit(original, data, methods=methods, **request)
+    splits = over_graphs(list(audits.values())) if len(audits) > 1 else None
     record = {
         "setting": {**vars(options), "epochs": epochs, "seeds": list(options.seeds)},
-        "figures": figures,
+        "asked": "all models on the graph that is left; figures that end in _attached on the graph before",
+        "figures": {seed: result.to_frame().to_dict(orient="index") for seed, result in audits.items()},
+        "intervals_over_nodes": {seed: result.intervals().to_dict(orient="records") for seed, result in audits.items()},
+        "over_splits": None if splits is None else splits.to_dict(orient="records"),
+        "verdicts": {seed: {m: str(v) for m, v in result.verdicts.items()} for seed, result in audits.items()},
         "seconds_original": seconds,
         "flops_per_forward": cost,
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

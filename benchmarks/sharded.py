@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks.common import RESULTS, seconds, spread, write_results
 from mlunlearn import SISAClassifier
-from mlunlearn.training import one_thread
+from mlunlearn.threads import one_thread
 
 SEEDS = range(5)
 REQUEST_SIZES = (1, 10, 100, 1000)
@@ -85,16 +85,18 @@ def speed() -> dict[str, Any]:
 
 
 class TimedSGD(SGDClassifier):
-    """Counts the seconds spent in the estimator's own calls."""
+    """Counts the seconds spent in the estimator's own calls, on the wall and of the processor."""
 
     spent = 0.0
+    spent_by_processor = 0.0
 
     def partial_fit(self, *args: Any, **kwargs: Any) -> Any:
-        started = perf_counter()
+        started, started_by_processor = perf_counter(), process_time()
         try:
             return super().partial_fit(*args, **kwargs)
         finally:
             TimedSGD.spent += perf_counter() - started
+            TimedSGD.spent_by_processor += process_time() - started_by_processor
 
 
 def overhead() -> dict[str, Any]:
@@ -110,6 +112,64 @@ def overhead() -> dict[str, Any]:
             found[name].append((total - TimedSGD.spent) / TimedSGD.spent)
     return {"setting": "100,000 x 50, SGDClassifier, 20 epochs, n_jobs=1"} | {
         name: spread(values) for name, values in found.items()
+    }
+
+
+def scale() -> dict[str, Any]:
+    """One row of 250,000 to 2,000,000, in shards of 15,625 rows whatever the size: is what it costs the same?"""
+    rows = [_scale_row(n, shards) for n, shards in ((250_000, 16), (1_000_000, 64), (2_000_000, 128))]
+    return {
+        "setting": "50 features, shards of 15,625 rows, 8 slices, SGDClassifier, 20 epochs, n_jobs=1, 20 requests of "
+        "one row; seconds of the processor, so that the load of the machine does not count. Bookkeeping is what is "
+        "spent outside the estimator's own calls. The first request after a fit copies the data once.",
+        "rows": rows,
+    }
+
+
+def _scale_row(n: int, n_shards: int) -> dict[str, Any]:
+    X, y = table(n, 50)
+    model = SISAClassifier(TimedSGD(), n_shards=n_shards, n_slices=8, random_state=0)
+    fit, inside_fit = _processor_seconds(lambda: model.fit(X, y))
+    asked = np.random.default_rng(0).permutation(n)[:21]
+    first, *later = [_processor_seconds(lambda row=row: model.unlearn([int(row)])) for row in asked]
+    total, inside = np.array(later).T
+    return {
+        "n": n,
+        "n_shards": n_shards,
+        "fit_seconds": round(fit, 3),
+        "fit_bookkeeping_share": round(1 - inside_fit / fit, 4),
+        "first_request_seconds": round(first[0], 4),
+        "request_seconds": spread(total),
+        "bookkeeping_seconds": spread(total - inside),
+        "bookkeeping_share": round(1 - inside.sum() / total.sum(), 4),
+        "allocation_bytes": len(pickle.dumps(model.allocation_)),
+    }
+
+
+def _processor_seconds(call: Callable[[], Any]) -> tuple[float, float]:
+    """Of a call, and of the estimator's own calls in it."""
+    TimedSGD.spent_by_processor, started = 0.0, process_time()
+    call()
+    return process_time() - started, TimedSGD.spent_by_processor
+
+
+def batches() -> dict[str, Any]:
+    """What a batch that hits every shard costs, as a share of fitting again without the rows."""
+    X, y = table(100_000, 50)
+    shares: dict[str, list[float]] = {"first": [], "later": []}
+    for seed in SEEDS:
+        rows = np.random.default_rng(seed).permutation(len(X))[:900].reshape(3, 300)
+        model = SISAClassifier(SGDClassifier(), n_shards=20, n_slices=10, random_state=seed).fit(X, y)
+        times = [_processor_seconds(lambda some=some, model=model: model.unlearn(some))[0] for some in rows]
+        again = SISAClassifier(SGDClassifier(), n_shards=20, n_slices=10, random_state=seed)
+        fit = _processor_seconds(lambda model=model, again=again: again.fit(X, y, exclude=model.forgotten_))[0]
+        shares["first"].append(times[0] / fit)
+        shares["later"] += [time / fit for time in times[1:]]
+    return {
+        "setting": "300 of 100,000 x 50 rows, SGDClassifier, 20 shards, 10 slices, 20 epochs, n_jobs=1; seconds of the "
+        "processor over those of fit(exclude=forgotten)",
+        "share_of_a_fit": {name: spread(values) for name, values in shares.items()},
+        "largest_share_of_a_fit": round(max(shares["first"] + shares["later"]), 4),
     }
 
 
@@ -257,7 +317,7 @@ def _one_model(X: np.ndarray, y: np.ndarray, epochs: int, seed: int) -> None:
 
 
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
-    part.__name__: part for part in (speed, overhead, grid, accuracy, published)
+    part.__name__: part for part in (speed, overhead, scale, batches, grid, accuracy, published)
 }
 
 

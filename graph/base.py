@@ -21,7 +21,7 @@ from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import KINDS, Deletion, Of, delete, resolve_edges
 from mlunlearn.receipts import Work, read_only
-from mlunlearn.requests import ForgetRequest, resolve_classes, resolve_positions
+from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes, resolve_positions
 from mlunlearn.seeds import derive_seeds, root_seed, set_seed
 from mlunlearn.state import ForgettingState
 from mlunlearn.torch_seeds import seeded
@@ -95,12 +95,12 @@ class GraphForgettingMixin(ForgettingState):
     def _remember(self, data: Data, exclude: Any, of: Of) -> None:
         graph = read_graph(data)
         self._accept(graph)
-        self.seed_ = root_seed(getattr(self, "random_state", None))
+        self.seed_ = root_seed(getattr(self, "random_state", 0))
         self.n_fit_ = {"nodes": graph.n_nodes, "edges": graph.n_edges, "features": graph.n_nodes}
         self.forgotten_ = {kind: read_only(np.zeros(n, dtype=bool)) for kind, n in self.n_fit_.items()}
         self.receipts_ = ()
         self._data = graph
-        if exclude is not None and (isinstance(exclude, slice) or np.size(exclude)):
+        if exclude is not None and not names_nothing(exclude):
             deletion = delete(graph, _checked_kind(of), self._resolve_idx(exclude, of, "exclude"))
             self.forgotten_ = self._forgotten_after(deletion)
             self._data = deletion.remaining

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlunlearn.data import checksum
+from mlunlearn.checksums import checksum
 
 
 @dataclass(frozen=True, eq=False)

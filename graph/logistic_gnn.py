@@ -65,6 +65,7 @@ class LogisticGNN(LinearGNNMixin, BaseEstimator):
 
     guarantee = "exact"
     exactness = "rounding"
+    rounding = 1e-7
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
@@ -185,8 +186,8 @@ def resolve_edges(forget_idx: Any, n_edges: int, graph: Graph, name: str = "forg
         If a position is out of range, or if a pair or triple is repeated, no edge, or forgotten already (what was
         forgotten is unknown to the model, so it cannot tell the two apart).
     """
-    ends = None if isinstance(forget_idx, slice) else np.asarray(forget_idx)
-    if ends is None or ends.ndim != 2:
+    ends = _pairs(forget_idx)
+    if ends is None:
         return resolve_positions(forget_idx, n_edges, name)
     height = 2 if graph.pair_types is None else 3
     if len(ends) != height or not np.issubdtype(ends.dtype, np.integer):
@@ -197,7 +198,39 @@ def resolve_edges(forget_idx: Any, n_edges: int, graph: Graph, name: str = "forg
         )
     if not ends.shape[1]:
         raise ForgetRequestError(f"{name} is empty: nothing was asked to be forgotten.")
-    return _find_edges(torch.as_tensor(ends, dtype=torch.long), graph, name)
+    asked = torch.as_tensor(ends, dtype=torch.long)
+    if asked.shape[0] == asked.shape[1] > 1:
+        _refuse_rows_of_pairs(asked, graph, name)
+    return _find_edges(asked, graph, name)
+
+
+def _pairs(forget_idx: Any) -> np.ndarray | None:
+    """Read pairs or triples, if these are any."""
+    if isinstance(forget_idx, (slice, pd.DataFrame)):
+        return None
+    if isinstance(forget_idx, Tensor):
+        forget_idx = forget_idx.detach().cpu().numpy()
+    elif isinstance(forget_idx, (list, tuple)):
+        lengths = {len(part) for part in forget_idx if hasattr(part, "__len__")}
+        if len(lengths) > 1:
+            return None  # refused as what it is
+    ends = np.asarray(forget_idx)
+    return ends if ends.ndim == 2 else None
+
+
+def _refuse_rows_of_pairs(asked: Tensor, graph: Graph, name: str) -> None:
+    """Refuse as many pairs as a pair has ends, if they name edges by row as well as by column."""
+    found: list[list[int]] = []
+    for reading in (asked, asked.T):
+        try:
+            found.append(_find_edges(reading, graph, name).tolist())
+        except ForgetRequestError:
+            return
+    if found[0] != found[1]:
+        raise ForgetRequestError(
+            f"{name} is ambiguous: {asked.tolist()} names edges of the graph by column, as pairs are read, and "
+            "other edges by row. Ask for one after the other, as [[u], [v]], or by their positions in edge_list(data)."
+        )
 
 
 def _find_edges(asked: Tensor, graph: Graph, name: str) -> np.ndarray:

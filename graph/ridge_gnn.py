@@ -73,6 +73,7 @@ class RidgeGNN(LinearGNNMixin, BaseEstimator):
 
     guarantee = "exact"
     exactness = "rounding"
+    rounding = 1e-7
 
     def __init__(self, propagation: Propagation | None = None, *, alpha: float = 0.01, random_state: Any = None):
         self.propagation = propagation

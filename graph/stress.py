@@ -14,8 +14,6 @@ from mlunlearn.graph.base import GraphForgettingMixin
 from mlunlearn.graph.reading import edge_list
 from mlunlearn.graph.requests import Of
 
-_ROUNDING = 1e-7  # largest difference of weights that is put down to rounding
-
 
 def replay(method: GraphForgettingMixin, data: Data, nodes: Any, *, n_features: int = 100) -> dict[str, float]:
     """Mark nodes with features and a label of their own, forget them, and look for the label.
@@ -156,7 +154,7 @@ def find_leaks(
         changes["forgotten labels"] = lambda twin, rng: _change_labels(twin, idx)
         changes["forgotten edges"] = lambda twin, rng: _change_edges(twin, idx, rng)
     expected = _outcome(method, data, forget_idx, of)
-    tolerance = _ROUNDING if method.exactness == "rounding" else 0.0
+    tolerance = float(getattr(method, "rounding", 0.0))
     leaks = []
     for name, change in changes.items():
         twin = data.clone()

@@ -11,6 +11,7 @@ from mlunlearn.pipeline import UnlearningPipeline, make_unlearning_pipeline
 from mlunlearn.receipts import Receipt
 from mlunlearn.retrain import Retrain
 from mlunlearn.sharded import SISAClassifier, SISARegressor
+from mlunlearn.verification import Verification, verify
 
 __version__ = "0.1.0"
 
@@ -25,5 +26,7 @@ __all__ = [
     "UnknownIdError",
     "UnlearningPipeline",
     "UnlearningWarning",
+    "Verification",
     "make_unlearning_pipeline",
+    "verify",
 ]

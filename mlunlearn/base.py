@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -14,29 +14,25 @@ from sklearn.utils.validation import validate_data
 from mlunlearn._compat import _check_sample_weight
 from mlunlearn.data import Block, TrainingData, take_rows
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
+from mlunlearn.naming import NamedRows
 from mlunlearn.receipts import Work, read_only
-from mlunlearn.requests import (
-    ForgetRequest,
-    check_sample_ids,
-    resolve_classes,
-    resolve_ids,
-    resolve_positions,
-)
+from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes
 from mlunlearn.seeds import root_seed
-from mlunlearn.state import ForgettingState
 
 
-class UnlearnerMixin(ForgettingState):
+class UnlearnerMixin(NamedRows):
     """What every unlearner of rows shares: requests, receipts, references to data, and no half-done changes.
 
     A method implements two private hooks and nothing else of the contract:
 
-    - ``_fit()`` learns from the retained rows, read through ``self._read(group)``;
+    - ``_fit()`` learns from the retained rows, ``self._data.block(self._retained())``;
     - ``_unlearn(request)`` forgets ``request.rows`` (ascending positions, none forgotten before) by assigning **new**
       objects to fitted attributes, and returns a `Work`. ``request.classes`` names the classes that were asked for.
-      While it runs, ``forgotten_`` still shows the state before.
+      While it runs, ``forgotten_`` still shows the state before. Rows are read through ``self._read(positions)``, which
+      refuses those that were edited since `fit`.
 
-    A method that retrains parts apart also overrides ``_groups``.
+    A method that needs what the forgotten rows held sets ``_needs_forgotten``. One that reads parts of the data apart
+    also overrides ``_n_groups`` and ``_groups_of``, so that a checksum is kept of each part.
 
     Notes
     -----
@@ -45,6 +41,9 @@ class UnlearnerMixin(ForgettingState):
     within a stated rounding error), ``"law"`` (the same distribution) or ``"influence"`` (no stored parameter is a
     function of a forgotten row).
     """
+
+    _needs_forgotten: ClassVar[bool] = False
+    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums", "_forgotten")
 
     if TYPE_CHECKING:  # what a method, and scikit-learn's BaseEstimator, bring along
         _unlearn: Callable[[ForgetRequest], Work]
@@ -58,6 +57,7 @@ class UnlearnerMixin(ForgettingState):
         sample_weight: Any = None,
         *,
         sample_ids: Any = None,
+        id_key: bytes | None = None,
         exclude: Any = None,
     ) -> Self:
         """Learn from the rows of `X`, all but those in `exclude`.
@@ -72,10 +72,13 @@ class UnlearnerMixin(ForgettingState):
             Weights, passed on to the estimator. Zero weight is not removal.
         sample_ids : array-like of shape (n_samples,) or None, default=None
             Integer or string ids of records, persons or sources, stored as keyed hashes. All rows of an id
-            are kept together, and `unlearn` takes them as ``forget_ids``.
-        exclude : array-like of int, boolean mask or slice, default=None
-            Rows to leave out, as if they had been forgotten already. For an exact method this is the model that
-            `unlearn` has to match.
+            are kept together, and `unlearn` takes them as ``forget_ids``. A Series is aligned with a data frame `X`.
+        id_key : bytes of length 16 or more, or None, default=None
+            Secret key of the hashes. It is never saved with the model: `attach_key` gives it back, and once it is
+            destroyed nobody can tell whose the hashes were. Without it the key follows from the seed.
+        exclude : array-like of int, boolean mask, slice or labels, default=None
+            Rows to leave out, in the forms that `unlearn` takes, as if they had been forgotten already. For an exact
+            method this is the model that `unlearn` has to match.
 
         Returns
         -------
@@ -87,31 +90,35 @@ class UnlearnerMixin(ForgettingState):
         ValueError
             If the input is not what the estimator takes; an earlier fit is left as it was.
         """
-        return self._fit_anew(X, y, sample_weight, sample_ids, exclude)
+        return self._fit_anew(X, y, sample_weight, sample_ids, id_key, exclude)
 
-    def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, exclude: Any) -> None:
+    def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, id_key: Any, exclude: Any) -> None:
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=True)
         n_samples = X.shape[0]
-        self.seed_ = root_seed(getattr(self, "random_state", None))
-        self._ids = None if sample_ids is None else check_sample_ids(sample_ids, n_samples, self.seed_)
+        self.seed_ = root_seed(getattr(self, "random_state", 0))
+        self._ids = self._registered(sample_ids, X, id_key)
         self.n_samples_fit_ = n_samples
-        self.forgotten_ = read_only(np.zeros(n_samples, dtype=bool))
+        self._forgotten = read_only(np.zeros(0, dtype=np.intp))
         self.receipts_ = ()
-        self._data = TrainingData(X, y, sample_weight)
-        self._checksums: dict[int, int] = {}
+        if is_classifier(self):
+            check_classification_targets(y)
+        self._data = TrainingData(X, y, sample_weight, labelled=is_classifier(self))
         if exclude is not None:
             self._exclude(exclude)
         if is_classifier(self):
-            check_classification_targets(y)
-            self._learn_classes(np.unique(self._data.labels(self._retained())))
+            self._learn_classes(self._data.classes)
+
+    def _note_what_was_learned(self) -> None:
+        self._checksums = self._sums_of_groups(self._data)
+        self._forget_ids(self._forgotten)  # of excluded rows; until now they said which rows go together
 
     def _learn_classes(self, labels: np.ndarray) -> None:
         self.classes_ = labels
 
     def _exclude(self, exclude: Any) -> None:
-        if not isinstance(exclude, slice) and np.size(exclude) == 0:
+        if names_nothing(exclude):
             return
-        rows = resolve_positions(exclude, self.n_samples_fit_, name="exclude")
+        rows = self._positions_of(exclude, "exclude")
         if len(rows) == self.n_samples_fit_:
             raise ForgetRequestError("exclude names every row; there is nothing left to learn from.")
         self._let_go(rows)
@@ -166,8 +173,10 @@ class UnlearnerMixin(ForgettingState):
 
         Parameters
         ----------
-        forget_idx : array-like of int, boolean mask of shape (n_samples_fit_,) or slice
-            Positions in the data given to `fit`; they stay valid over any number of requests.
+        forget_idx : array-like or iterable of int, boolean mask of shape (n_samples_fit_,), slice or labels
+            Positions in the data given to `fit`; they stay valid over any number of requests. A pandas Index holds
+            labels of the data frame given to `fit`, and a boolean Series is aligned with it; both know retained rows
+            alone. Integers that may be meant as integer ``sample_ids`` are refused.
         forget_ids : str, int or iterable of them
             Ids given to ``fit(..., sample_ids=...)``; every row of each is forgotten.
         classes : label or iterable of labels
@@ -189,7 +198,9 @@ class UnlearnerMixin(ForgettingState):
         DataNotAttachedError
             If the model was reloaded and holds no training data.
         DataChangedError
-            If the rows to retrain on were edited since `fit`.
+            If a retained row that has to be read again was edited since `fit`; the error names it. What the rows to be
+            forgotten hold by now does not matter, so they can be erased at the source first, unless the method reads
+            them once more, as it then says.
 
         Notes
         -----
@@ -206,13 +217,13 @@ class UnlearnerMixin(ForgettingState):
             )
         named: tuple[Any, ...] = ()
         if forget_idx is not None:
-            asked = resolve_positions(forget_idx, self.n_samples_fit_)
+            asked = self._positions_of(forget_idx, "forget_idx", self._ids)
         elif forget_ids is not None:
-            asked = resolve_ids(forget_ids, self._ids, self.seed_)
+            asked = self._positions_of_ids(forget_ids)
         else:
             named = resolve_classes(classes, self._known_classes())
             asked = self._rows_of_classes(named)
-        before = self.forgotten_[asked]
+        before = self._is_forgotten(asked)
         request = ForgetRequest(rows=asked[~before], already=asked[before], classes=named)
         self._check_something_is_left(request)
         return request
@@ -224,42 +235,55 @@ class UnlearnerMixin(ForgettingState):
         return [*self.classes_.tolist(), *forgotten]
 
     def _rows_of_classes(self, classes: tuple[Any, ...]) -> np.ndarray:
-        retained = self._retained()
-        return retained[np.isin(self._data.labels(retained), list(classes))]
+        return self._data.with_labels(list(classes))
 
     def _check_something_is_left(self, request: ForgetRequest) -> None:
-        left = self._retained_without(request.rows)
-        if not len(left):
+        if len(request.rows) == self._count_retained(request.of):
             raise ForgetRequestError(
                 "the request names every row that is left; a model of nothing is no model. Delete the model instead."
             )
         if not is_classifier(self) or request.classes or not len(request.rows):
             return
-        labels_left = self._data.labels(left)
-        for label in np.unique(self._data.labels(request.rows)).tolist():
-            if not (labels_left == label).any():
-                raise ForgetRequestError(
-                    f"the request names the last rows of class {label!r}. To forget the class itself, ask for it: "
-                    f"unlearn(classes=[{label!r}]); to keep it, leave one of its rows."
-                )
+        for label in self._data.labels_lost(request.rows).tolist():
+            raise ForgetRequestError(
+                f"the request names the last rows of class {label!r}. To forget the class itself, ask for it: "
+                f"unlearn(classes=[{label!r}]); to keep it, leave one of its rows."
+            )
+
+    def _count_twins(self, request: ForgetRequest) -> int:
+        return self._data.n_twins(request.rows)
 
     def _serve(self, request: ForgetRequest) -> Work:
+        if self._needs_forgotten:
+            self._read(request.rows, f"{type(self).__name__} reads what it forgets; erase at the source after unlearn")
+        checksums = self._checksums.copy()
+        np.subtract.at(checksums, self._groups_of(request.rows), self._data.checksums(request.rows))
         work = self._unlearn(request)
+        self._checksums = checksums
         self._let_go(request.rows)
+        self._forget_ids(request.rows)
         if request.classes and self.guarantee != "approximate":
             self._learn_classes(np.setdiff1d(self.classes_, list(request.classes)))
         return work
 
     def _let_go(self, rows: np.ndarray) -> None:
-        forgotten = self.forgotten_.copy()
-        forgotten[rows] = True
-        self.forgotten_ = read_only(forgotten)
+        self._forgotten = read_only(np.union1d(self._forgotten, rows))
         self._data = self._data.without(rows)
 
     def _count_retained(self, of: str) -> int:
-        return int((~self.forgotten_).sum())
+        return self.n_samples_fit_ - len(self._forgotten)
 
     # --------------------------------------------------------------- data
+
+    @property
+    def forgotten_(self) -> np.ndarray:
+        """Which rows given to `fit` are forgotten; a fresh mask, write-protected."""
+        mask = np.zeros(self.n_samples_fit_, dtype=bool)
+        mask[self._forgotten] = True
+        return read_only(mask)
+
+    def _is_forgotten(self, rows: np.ndarray) -> np.ndarray:
+        return np.isin(rows, self._forgotten)
 
     def _retained(self) -> np.ndarray:
         return np.flatnonzero(~self.forgotten_)
@@ -269,21 +293,39 @@ class UnlearnerMixin(ForgettingState):
         left[rows] = False
         return np.flatnonzero(left)
 
-    def _group(self, group: int) -> np.ndarray:
-        """Positions of the retained rows that have a checksum together, in training order."""
-        return self._retained()
-
-    def _read(self, group: int) -> Block:
-        """Copy the retained rows of a group, and refuse them if they were edited since they were learned."""
-        block = self._data.block(self._group(group))
-        self._refuse_edited(group, block)
+    def _read(self, positions: np.ndarray, why: str = "retraining on it would not give the promised model") -> Block:
+        """Copy the rows at these positions, and refuse them if one was edited since `fit`."""
+        block, changed = self._data.block_and_changes(positions)
+        if len(changed):
+            raise DataChangedError(
+                f"Row {changed.min()} was edited after fit: {why}. Restore the arrays and call attach_data(X, y), or "
+                f"fit again. ({len(changed)} of {len(positions)} rows that are read differ.)"
+            )
         return block
 
-    def _refuse_edited(self, group: int, block: Block) -> None:
-        if block.checksum != self._checksums[group]:
+    @property
+    def _n_groups(self) -> int:
+        """Parts of the data that have a checksum each."""
+        return 1
+
+    def _groups_of(self, rows: np.ndarray) -> np.ndarray:
+        """Part that each row is in."""
+        return np.zeros(len(rows), dtype=np.intp)
+
+    def _sums_of_groups(self, data: TrainingData) -> np.ndarray:
+        sums = np.zeros(self._n_groups, dtype=np.uint64)
+        np.add.at(sums, self._groups_of(data.positions), data.sums)
+        return sums
+
+    def _refuse_other_data(self, data: TrainingData) -> None:
+        """Compare the rows that are held, part by part, with the checksums taken as the model learned them."""
+        differing = np.flatnonzero(self._sums_of_groups(data) != self._checksums)
+        if len(differing):
+            rows = data.positions[self._groups_of(data.positions) == differing[0]]
+            named = ", ".join(map(str, rows[:5].tolist())) + (", ..." if len(rows) > 5 else "")
             raise DataChangedError(
-                "The training data was edited after fit: retraining on it would not give the promised model. Restore "
-                "the arrays and call attach_data(X, y), or fit again."
+                f"The data is not what the model was fitted on: of the {len(rows)} row(s) at positions {named} at "
+                "least one differs, is missing or stands in another place. Pass the arrays given to fit, unchanged."
             )
 
     def attach_data(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -293,7 +335,8 @@ class UnlearnerMixin(ForgettingState):
         ----------
         X, y, sample_weight : as given to `fit`
             Either all rows given to `fit` (those forgotten since may hold anything), or the retained rows
-            alone, in the same order.
+            alone, in the same order. Rows that are to be forgotten next are still retained: no checksum of single rows
+            is saved, so erase them at the source after this call.
 
         Returns
         -------
@@ -321,9 +364,9 @@ class UnlearnerMixin(ForgettingState):
             X, y, sample_weight = (take_rows(_as_rows(v), retained) for v in (X, y, sample_weight))
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=False)
         everything = len(retained) == self.n_samples_fit_
-        self._data = TrainingData(X, y, sample_weight, None if everything else retained)
-        for group in self._checksums:
-            self._read(group)
+        data = TrainingData(X, y, sample_weight, None if everything else retained, labelled=is_classifier(self))
+        self._refuse_other_data(data)
+        self._data = data
 
 
 def _is_text(X: Any) -> bool:

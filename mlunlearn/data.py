@@ -6,18 +6,23 @@ Positions everywhere are those of the data given to `fit`; they stay valid whate
 from __future__ import annotations
 
 import copy
-import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from mmap import mmap
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from mlunlearn._compat import _safe_indexing
+from mlunlearn.checksums import checksums_of_rows, combined
+from mlunlearn.row_labels import drop_unused_labels, labels_of
+from mlunlearn.twins import Twins
 
-CHUNK_BYTES, MOST_CHUNKS = 2**19, 256
+CHUNK_BYTES = 2**21
+"""Of a chunk: large enough that few are read for a shard, small enough that copying one takes a moment."""
 
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
@@ -40,36 +45,19 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     if isinstance(X, np.ndarray):
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         return np.ascontiguousarray(X.take(rows, axis=0))
+    if isinstance(X, pd.DataFrame):
+        return drop_unused_labels(_safe_indexing(X, rows))
     return _safe_indexing(X, rows)
 
 
-def checksum(values: Any, start: int = 0) -> int:
-    """Checksum the content of rows; catches accidental edits, not adversaries.
-
-    Parameters
-    ----------
-    values : ndarray, sparse matrix, data frame or None
-        What to read; about 4 GB/s for numeric arrays.
-    start : int, default=0
-        Checksum to continue from.
-
-    Returns
-    -------
-    int
-        32 bits.
-    """
-    if values is None:
-        return start
-    if sparse.issparse(values):
-        for part in (values.indptr, values.indices, values.data):
-            start = checksum(part, start)
-        return start
-    if isinstance(values, (pd.DataFrame, pd.Series)):
-        return checksum(pd.util.hash_pandas_object(values, index=False).to_numpy(), start)
-    values = np.asarray(values)
-    if values.dtype.hasobject:
-        values = pd.util.hash_array(values.ravel(), categorize=False)
-    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data, start)
+def join_rows(parts: list[Any]) -> Any:
+    """Put rows of one kind, taken from one whole, after each other."""
+    first = parts[0]
+    if first is None or len(parts) == 1:
+        return first
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts)
+    return sparse.vstack(parts, format="csr") if sparse.issparse(first) else pd.concat(parts)
 
 
 def _is_on_disk(X: Any) -> bool:
@@ -105,6 +93,14 @@ class Block:
         """Select rows of the block by their place in it, or by a mask."""
         return Block(take_rows(self.X, rows), take_rows(self.y, rows), take_rows(self.weight, rows))
 
+    def spread(self, positions: np.ndarray, n_samples: int) -> Block:
+        """Put the rows at these positions among `n_samples`; where there is none, the first one stands in its place."""
+        if len(positions) == n_samples:
+            return self
+        place = np.zeros(n_samples, dtype=np.intp)
+        place[positions] = np.arange(len(positions))
+        return self.take(place)
+
     def part(self, rows: slice) -> Block:
         """Return a stretch of rows, without a copy where that is possible."""
         if rows == slice(0, len(self)):
@@ -114,10 +110,61 @@ class Block:
         y, weight = (None if values is None else values[rows] for values in (self.y, self.weight))
         return Block(self.X[rows], y, weight)
 
-    @property
-    def checksum(self) -> int:
-        """Checksum of inputs, targets and weights."""
-        return checksum(self.weight, checksum(self.y, checksum(self.X)))
+    def checksums(self, positions: np.ndarray) -> np.ndarray:
+        """Checksum each row: its position, its inputs, its target and its weight."""
+        return _checksums(positions, checksums_of_rows(self.X), self.y, self.weight)
+
+
+def _checksums(positions: np.ndarray, inputs: np.ndarray, y: Any, weight: Any) -> np.ndarray:
+    others = (None if values is None else checksums_of_rows(values) for values in (y, weight))
+    return combined(inputs, positions.astype(np.uint64), *others)
+
+
+class Chunk(NamedTuple):
+    """Held rows of a stretch of positions, and what is known of each.
+
+    Parameters
+    ----------
+    positions : ndarray of int
+        Ascending.
+    X, y, weight : as given to `fit`
+        Of an array on disk `X` is all of it.
+    file_rows : ndarray of int or None
+        Of an array on disk, the rows of `X` that are held.
+    sums : ndarray of uint64
+        Checksums of what the rows held at `fit`.
+    codes : ndarray of int or None
+        Labels of a classifier's rows, as places among all labels.
+    twins : ndarray of int or None
+        Groups of rows with identical inputs; -1 where there is no other.
+    """
+
+    positions: np.ndarray
+    X: Any
+    y: Any
+    weight: Any
+    file_rows: np.ndarray | None
+    sums: np.ndarray
+    codes: np.ndarray | None
+    twins: np.ndarray | None
+
+    def places(self, positions: np.ndarray) -> np.ndarray:
+        """Find rows by position; no search where every row is held."""
+        n = len(self.positions)
+        if n and self.positions[-1] - self.positions[0] == n - 1:
+            return positions - self.positions[0]
+        return np.searchsorted(self.positions, positions)
+
+    def column(self, name: str, places: np.ndarray) -> Any:
+        """Copy one of the columns at these places."""
+        if name == "X" and self.file_rows is not None:
+            return take_rows(self.X, self.file_rows[places])
+        return take_rows(getattr(self, name), places)
+
+    def take(self, places: np.ndarray) -> Chunk:
+        """Copy the rows at these places; what is on disk stays there."""
+        taken = Chunk(*(take_rows(values, places) for values in self._replace(X=None)))
+        return taken._replace(X=self.X if self.file_rows is not None else take_rows(self.X, places))
 
 
 class TrainingData:
@@ -131,35 +178,144 @@ class TrainingData:
         What `fit` was given, validated; `y` and `weight` may be None.
     positions : ndarray of int or None, default=None
         Ascending positions of the rows that are held; None where every row is.
+    labelled : bool, default=False
+        Whether `y` holds the labels of a classifier, to be counted; those of several outputs are not.
 
     Notes
     -----
+    What `fit` saw of each row is noted at once: a checksum, its label, and which other rows have the same inputs. So
+    a row can be forgotten when it, or its label, has been erased in the caller's arrays already.
+
     The first removal copies the retained rows once, and lets go of the caller's arrays, which still hold the forgotten
-    ones. The copy of a dense array is cut into chunks, so that later removals copy the chunks they touch and no more.
-    Arrays on disk (``numpy.memmap``) are not copied: the file is the caller's, and forgotten rows are never read again.
+    ones. The copy is cut into chunks of some 2 MB by position, so that later removals copy the chunks they touch and
+    no more, and a row is found without a search through all of them. Arrays on disk (``numpy.memmap``) are not copied:
+    the file is the caller's, and forgotten rows are never read again.
     """
 
-    def __init__(self, X: Any, y: Any, weight: Any = None, positions: np.ndarray | None = None):
-        self.y, self.weight = y, weight
-        self._chunks = [X]
-        self._positions = np.arange(X.shape[0]) if positions is None else positions
-        self._on_file = np.arange(X.shape[0]) if _is_on_disk(X) else None  # rows of the file that are held
+    def __init__(
+        self, X: Any, y: Any, weight: Any = None, positions: np.ndarray | None = None, *, labelled: bool = False
+    ):
+        n = X.shape[0]
+        positions = np.arange(n) if positions is None else positions
+        inputs = checksums_of_rows(X)
+        self._twins, groups = Twins.among(inputs, lambda rows: checksums_of_rows(take_rows(X, rows), key=1))
+        self._labels: Any = None
+        codes = None
+        if labelled and np.size(y) == n:
+            self._labels, codes = _coded(np.reshape(y, -1))
+        self._label_counts = None if codes is None else np.bincount(codes)
+        file_rows = np.arange(n) if _is_on_disk(X) else None
+        sums = _checksums(positions, inputs, y, weight)
+        self._chunks = [Chunk(positions, X, y, weight, file_rows, sums, codes, groups)]
+        self._chunk_size = 0  # positions of a chunk, once there are several
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Positions of the rows that are held."""
+        return self._column("positions")
 
     @property
     def X(self) -> Any:
         """All inputs that are held; those of the caller as long as nothing was forgotten."""
-        if self._on_file is not None and len(self._on_file) < len(self._chunks[0]):
-            return take_rows(self._chunks[0], self._on_file)
-        return self._chunks[0] if len(self._chunks) == 1 else np.concatenate(self._chunks)
+        first = self._chunks[0]
+        if first.file_rows is None:
+            return self._column("X")
+        rows = self._column("file_rows")
+        return first.X if len(rows) == len(first.X) else take_rows(first.X, rows)
+
+    @property
+    def y(self) -> Any:
+        """All targets that are held."""
+        return self._column("y")
+
+    @property
+    def weight(self) -> Any:
+        """All sample weights that are held, or None."""
+        return self._column("weight")
+
+    @property
+    def sums(self) -> np.ndarray:
+        """Checksums of what all held rows were at `fit`."""
+        return self._column("sums")
+
+    @property
+    def classes(self) -> np.ndarray:
+        """Labels of which a row is held."""
+        return np.unique(self.y) if self._labels is None else self._labels[self._label_counts > 0]
+
+    def _column(self, name: str) -> Any:
+        return join_rows([getattr(chunk, name) for chunk in self._chunks])
+
+    # ------------------------------------------------------------- look-up
+
+    @property
+    def row_labels(self) -> pd.Index | None:
+        """Labels of the held rows of a data frame; None for other data."""
+        first, *others = [labels_of(chunk.X) for chunk in self._chunks]
+        return first if first is None else first.append(others)
 
     def block(self, positions: np.ndarray) -> Block:
         """Copy the rows at these positions, in this order."""
-        rows = self._rows(positions)
-        return Block(self._take(rows), take_rows(self.y, rows), take_rows(self.weight, rows))
+        return Block(*self._rows(positions, "X", "y", "weight"))
+
+    def block_and_changes(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
+        """Copy the rows at these positions, and tell which of them are not what they were at `fit`."""
+        *columns, sums = self._rows(positions, "X", "y", "weight", "sums")
+        block = Block(*columns)
+        return block, positions[block.checksums(positions) != sums]
+
+    def checksums(self, positions: np.ndarray) -> np.ndarray:
+        """Checksums of what the rows at these positions were at `fit`; the rows are not read."""
+        return self._rows(positions, "sums")[0]
 
     def labels(self, positions: np.ndarray) -> Any:
         """Copy the targets at these positions."""
-        return take_rows(self.y, self._rows(positions))
+        return self._rows(positions, "y")[0]
+
+    def with_labels(self, labels: list[Any]) -> np.ndarray:
+        """Positions of the rows that had one of these labels at `fit`."""
+        wanted = np.isin(self._labels, labels)
+        return np.concatenate([chunk.positions[wanted[chunk.codes]] for chunk in self._chunks])
+
+    def labels_among(self, positions: np.ndarray) -> np.ndarray:
+        """Labels that the rows at these positions had at `fit`."""
+        return self.labels[np.flatnonzero(self._count_labels(positions))]
+
+    def labels_lost(self, positions: np.ndarray) -> np.ndarray:
+        """Labels that no row would have if those at these positions were gone."""
+        if self._labels is None:
+            return np.zeros(0)
+        gone = self._count_labels(positions)
+        return self._labels[(gone > 0) & (gone == self._label_counts)]
+
+    def n_twins(self, positions: np.ndarray) -> int:
+        """Count rows at these positions with identical inputs among those that would be left."""
+        return self._twins.count(self._rows(positions, "twins")[0])
+
+    def _count_labels(self, positions: np.ndarray) -> np.ndarray:
+        return np.bincount(self._rows(positions, "codes")[0], minlength=len(self._labels))
+
+    def _rows(self, positions: np.ndarray, *names: str) -> list[Any]:
+        """Copy columns at these positions, in this order, from the chunks they are in."""
+        if len(self._chunks) == 1:
+            [chunk] = self._chunks
+            places = chunk.places(positions)
+            return [chunk.column(name, places) for name in names]
+        order = np.argsort(positions, kind="stable")
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        found = [(chunk, chunk.places(some)) for chunk, some in self._by_chunk(positions[order])]
+        found = found or [(self._chunks[0], np.arange(0))]
+        return [take_rows(join_rows([chunk.column(name, places) for chunk, places in found]), back) for name in names]
+
+    def _by_chunk(self, positions: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray]]:
+        """Deal ascending positions out to the chunks they are in."""
+        numbers = positions // self._chunk_size
+        starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+        for start, stop in pairwise([*starts.tolist(), len(positions)]):
+            yield self._chunks[numbers[start]], positions[start:stop]
+
+    # ------------------------------------------------------------- removal
 
     def without(self, positions: np.ndarray) -> TrainingData:
         """Return a holder of the other rows, from which nothing leads to those at these positions.
@@ -167,7 +323,7 @@ class TrainingData:
         Parameters
         ----------
         positions : ndarray of int
-            Positions that are held.
+            Ascending positions that are held.
 
         Returns
         -------
@@ -176,49 +332,44 @@ class TrainingData:
         """
         if not len(positions):
             return self
-        keep = np.ones(len(self._positions), dtype=bool)
-        keep[self._rows(positions)] = False
         left = copy.copy(self)
-        if self._on_file is None:
-            left._chunks = self._kept(keep)
+        if self._labels is not None:
+            left._label_counts = self._label_counts - self._count_labels(positions)
+        left._twins = self._twins.without(self._rows(positions, "twins")[0])
+        if self._chunk_size:
+            left._chunks = list(self._chunks)
+            for chunk, gone in self._by_chunk(positions):
+                left._chunks[gone[0] // self._chunk_size] = chunk.take(_others(chunk, gone))
         else:
-            left._on_file = self._on_file[keep]
-        left._positions, left.y, left.weight = (
-            take_rows(values, keep) for values in (self._positions, self.y, self.weight)
-        )
+            left._chunks, left._chunk_size = _cut(self._chunks[0], _others(self._chunks[0], positions))
         return left
 
-    def _rows(self, positions: np.ndarray) -> np.ndarray:
-        """Find the held rows at these positions; no search while every row is held."""
-        n_held = len(self._positions)
-        complete = not n_held or self._positions[-1] == n_held - 1
-        return positions if complete else np.searchsorted(self._positions, positions)
 
-    def _take(self, rows: np.ndarray) -> Any:
-        if self._on_file is not None:
-            return take_rows(self._chunks[0], self._on_file[rows])
-        if len(self._chunks) == 1:
-            return take_rows(self._chunks[0], rows)
-        ends = self._ends()
-        chunk = np.searchsorted(ends, rows, side="right")
-        found = np.empty((len(rows), *self._chunks[0].shape[1:]), self._chunks[0].dtype)
-        for number in np.unique(chunk):
-            here = chunk == number
-            found[here] = self._chunks[number].take(rows[here] - ends[number] + len(self._chunks[number]), axis=0)
-        return found
+def _coded(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All labels, and the place of each row's label among them."""
+    labels, codes = np.unique(y, return_inverse=True)
+    return labels, codes.astype(np.min_scalar_type(len(labels)))
 
-    def _kept(self, keep: np.ndarray) -> list[Any]:
-        first = self._chunks[0]
-        if len(self._chunks) == 1 and not isinstance(first, np.ndarray):
-            return [take_rows(first, keep)]
-        if len(self._chunks) == 1:
-            parts = np.array_split(np.flatnonzero(keep), max(1, min(MOST_CHUNKS, first.nbytes // CHUNK_BYTES)))
-            return [take_rows(first, rows) for rows in parts]
-        masks = np.split(keep, self._ends()[:-1])
-        kept = [
-            chunk if mask.all() else take_rows(chunk, mask) for chunk, mask in zip(self._chunks, masks, strict=True)
-        ]
-        return [chunk for chunk in kept if len(chunk)]
 
-    def _ends(self) -> np.ndarray:
-        return np.cumsum([len(chunk) for chunk in self._chunks])
+def _others(chunk: Chunk, positions: np.ndarray) -> np.ndarray:
+    keep = np.ones(len(chunk.positions), dtype=bool)
+    keep[chunk.places(positions)] = False
+    return np.flatnonzero(keep)
+
+
+def _cut(whole: Chunk, places: np.ndarray) -> tuple[list[Chunk], int]:
+    """Copy rows into chunks of one number of positions each; data of an unknown kind stays in one piece."""
+    if not (isinstance(whole.X, (np.ndarray, pd.DataFrame)) or sparse.issparse(whole.X)):
+        return [whole.take(places)], int(whole.positions[-1]) + 1
+    size = max(CHUNK_BYTES // _bytes_of_a_row(whole.X), 16)
+    ends = np.arange(0, whole.positions[-1] + 1 + size, size)
+    parts = np.searchsorted(whole.positions[places], ends).tolist()
+    return [whole.take(places[start:stop]) for start, stop in pairwise(parts)], size
+
+
+def _bytes_of_a_row(X: Any) -> int:
+    if sparse.issparse(X):
+        return max((X.data.nbytes + X.indices.nbytes) // X.shape[0], 1)
+    if isinstance(X, pd.DataFrame):
+        return max(8 * X.shape[1], 1)
+    return max(X.nbytes // len(X), 1)

@@ -23,9 +23,10 @@ class ForgetRequestError(ValueError):
 
 
 class UnknownIdError(ForgetRequestError, KeyError):
-    """A request names a sample id or a class that the model was never fitted on.
+    """A request names a sample id, a label or a class that the model was never fitted on.
 
-    Nothing is ever reported as forgotten that was not there: an unknown name is an error, not an empty request.
+    Ids and labels that are forgotten already may be unknown, too. Nothing is ever reported as forgotten that was not
+    there: an unknown name is an error, not an empty request.
 
     Examples
     --------
@@ -36,7 +37,7 @@ class UnknownIdError(ForgetRequestError, KeyError):
     >>> try:
     ...     model.unlearn(forget_ids=["eve"])
     ... except UnknownIdError as error:
-    ...     print(error)
+    ...     print(str(error).partition(" (")[0])
     forget_ids holds 1 id(s) that fit was not given, the first is 'eve'; nothing was forgotten.
     """
 

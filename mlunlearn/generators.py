@@ -10,7 +10,11 @@ from threading import RLock
 
 import numpy as np
 
-_TURNS = RLock()  # there is one of each generator in a process, so threads take turns
+TURNS = RLock()
+"""There is one of each generator in a process, so threads that train take turns.
+
+The lock stands in the caller's own statement, ``with TURNS, seeded_generators(0):``, where an interrupt cannot leave it
+locked, as it could in here."""
 
 
 @contextmanager
@@ -26,9 +30,9 @@ def seeded_generators(seed: int) -> Iterator[None]:
 
     Notes
     -----
-    Threads of one process train one after the other; processes train side by side.
+    To be entered under the lock `TURNS`: threads of one process train one after the other, processes side by side.
     """
-    with _TURNS, seeded_numpy_and_python(seed):
+    with seeded_numpy_and_python(seed):
         torch = sys.modules.get("torch")
         if torch is None:
             yield

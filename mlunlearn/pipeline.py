@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_consistent_length, get_tags
 
 from mlunlearn.base import UnlearnerMixin
-from mlunlearn.data import checksum
+from mlunlearn.checksums import checksum
 from mlunlearn.receipts import Work
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.state import Exactness, Guarantee
@@ -95,8 +95,6 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         excluded = np.flatnonzero(self.forgotten_)
         options = {"exclude": excluded} if len(excluded) else {}
         X, y, weight = self._full_size(self._retained())
-        if any(_can_forget(step) for _, step in _transformers(self.steps)):
-            self._checksums[0] = self._data.block(self._retained()).checksum
         steps = [(name, clone(step, safe=False)) for name, step in self.steps]
         for _, step in _transformers(steps):
             X = step.fit(X, y, **(options if _can_forget(step) else {})).transform(X)
@@ -113,27 +111,27 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         changed = self._forget_in(steps, rows)
         last = self._refitted(steps, rows) if changed else self._forget_last(rows)
         self.steps = [*steps, (self.steps[-1][0], last)]
-        n_retained = len(self._retained_without(rows))
+        n_retained = self._count_retained(request.of) - len(rows)
         return Work(n_retained, n_retained) if changed else last.receipts_[-1].work
 
     def _forget_last(self, rows: np.ndarray) -> Any:
         last = _working_copy(self.steps[-1][1])
+        asked = np.zeros(self.n_samples_fit_, dtype=bool)  # a mask, which nobody takes for ids
+        asked[rows] = True
         if not is_classifier(self):
-            return last.unlearn(rows)
-        gone = np.setdiff1d(self.classes_, self._data.labels(self._retained_without(rows)))
-        return last.unlearn(classes=gone) if len(gone) else last.unlearn(rows)
+            return last.unlearn(asked)
+        gone = self._data.labels_lost(rows)
+        return last.unlearn(classes=gone) if len(gone) else last.unlearn(asked)
 
     def _forget_in(self, steps: list[tuple[str, Any]], rows: np.ndarray) -> bool:
         """Ask transformers to forget; tell whether any retained row is transformed differently now."""
         forgetful = [step for _, step in _transformers([*steps, ("last", None)]) if _can_forget(step)]
         if not forgetful:
             return False
-        block = self._read(0)
-        retained = block.take(~np.isin(self._retained(), rows, assume_unique=True))
+        retained = self._read(self._retained_without(rows))
         before = checksum(_transformed(steps, retained.X))
         for step in forgetful:
             step.unlearn(rows)
-        self._checksums = {0: retained.checksum}
         return checksum(_transformed(steps, retained.X)) != before
 
     def _refitted(self, steps: list[tuple[str, Any]], rows: np.ndarray) -> Any:
@@ -146,10 +144,9 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
     def _full_size(self, retained: np.ndarray) -> tuple[Any, Any, Any]:
         """Return data with a row for each position; where a row is not retained, another one stands in its place."""
         if len(retained) == self.n_samples_fit_:
-            return self._data.X, self._data.y, self._data.weight
-        place = np.full(self.n_samples_fit_, 0)
-        place[retained] = np.arange(len(retained))
-        block = self._data.block(retained).take(place)
+            X = self._data.X  # in the memory order of selected rows, which transformers may round by
+            return np.ascontiguousarray(X) if isinstance(X, np.ndarray) else X, self._data.y, self._data.weight
+        block = self._data.block(retained).spread(retained, self.n_samples_fit_)
         return block.X, block.y, block.weight
 
     def _refuse_steps(self) -> None:
@@ -194,6 +191,12 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
                 step = _working_copy(step).attach_data(before, block.y, block.weight)
             steps.append((name, step))
         self.steps = steps
+
+    def _take_key(self, id_key: bytes) -> None:
+        super()._take_key(id_key)
+        name, last = self.steps[-1]
+        if isinstance(last, UnlearnerMixin):
+            self.steps = [*self.steps[:-1], (name, copy.copy(last).attach_key(id_key))]
 
     def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
         """Leave validation to the steps."""

@@ -188,9 +188,10 @@ class Receipt:
     def __str__(self) -> str:
         """One line for people."""
         repeated = f", {len(self.already)} forgotten before" if len(self.already) else ""
+        twins = f"; {self.twins} of them have identical twins among retained {self.of}" if self.twins else ""
         return (
             f"{self.method}: forgot {len(self.rows)} {self.of}{repeated} in {self.seconds:.3g} s, "
-            f"{self.retrained_share:.2%} of a full fit, {self.n_retained} {self.of} remain ({self.guarantee})"
+            f"{self.retrained_share:.2%} of a full fit, {self.n_retained} {self.of} remain ({self.guarantee}){twins}"
         )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mlunlearn.exceptions import ForgetRequestError, UnknownIdError
+from mlunlearn.ids import IdRegister
+from mlunlearn.row_labels import LABELLED, RowLabels, resolve_labelled
 
 
 @dataclass(frozen=True)
@@ -34,86 +36,35 @@ class ForgetRequest:
     classes: tuple[Any, ...] = ()
     of: str = "rows"
 
-
-def hash_ids(ids: Any, seed: int) -> np.ndarray:
-    """Replace ids by keyed 64-bit hashes, so that a model never stores whose data it saw.
-
-    Parameters
-    ----------
-    ids : array-like of shape (n,)
-        Integers or strings; equal ids have equal hashes on every machine and in every version.
-    seed : int
-        The key.
-
-    Returns
-    -------
-    ndarray of shape (n,), dtype uint64
-        The hashes.
-
-    Raises
-    ------
-    ValueError
-        If an id is missing, or if ids are neither integers nor strings.
-
-    Examples
-    --------
-    >>> from mlunlearn.requests import hash_ids
-    >>> a, b, c = hash_ids(["ann", "bob", "ann"], seed=0)
-    >>> bool(a == c), bool(a == b)
-    (True, False)
-    """
-    codes, names = pd.factorize(np.asarray(ids), use_na_sentinel=True)
-    if (codes < 0).any():
-        raise ValueError(f"sample_ids: the id of row {int(np.argmin(codes))} is missing; give every row an id.")
-    kinds = {type(name) for name in names if not isinstance(name, (str, int, np.integer))}
-    if kinds:
-        found = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise ValueError(f"sample_ids must be integers or strings, found {found}; convert them first.")
-    key = int(seed).to_bytes(8, "little")
-    digests = [hashlib.blake2b(str(name).encode(), digest_size=8, key=key).digest() for name in names]
-    hashes = np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
-    return hashes[codes]
+    @property
+    def asks_for_nothing_new(self) -> bool:
+        """Whether all that is named was forgotten before."""
+        return not len(self.rows)
 
 
-def check_sample_ids(ids: Any, n_samples: int, seed: int) -> np.ndarray:
-    """Check the ids given to `fit` and hash them.
+def resolve_positions(
+    forget_idx: Any,
+    n_samples: int,
+    name: str = "forget_idx",
+    *,
+    labels: RowLabels | None = None,
+    ids: IdRegister | None = None,
+) -> np.ndarray:
+    """Turn positions, labels, a boolean mask or a slice into ascending positions.
 
     Parameters
     ----------
-    ids : array-like of shape (n_samples,)
-        One id a row.
-    n_samples : int
-        Rows given to `fit`.
-    seed : int
-        The key of the hashes.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), dtype uint64
-        The hashes.
-
-    Raises
-    ------
-    ValueError
-        If the length differs or an id is missing or of another type.
-    """
-    ids = np.asarray(ids)
-    if ids.shape != (n_samples,):
-        raise ValueError(f"sample_ids has shape {ids.shape}, expected ({n_samples},): one id for each row of X.")
-    return hash_ids(ids, seed)
-
-
-def resolve_positions(forget_idx: Any, n_samples: int, name: str = "forget_idx") -> np.ndarray:
-    """Turn positions, a boolean mask or a slice into ascending positions.
-
-    Parameters
-    ----------
-    forget_idx : array-like of int, boolean mask of shape (n_samples,), or slice
-        What the caller named.
+    forget_idx : array-like or iterable of int, boolean mask of shape (n_samples,), slice, or labels
+        What the caller named. A pandas Index holds labels of the fitted data frame, and a boolean Series is aligned
+        with it; everything else that holds integers holds positions. An iterator is read to its end.
     n_samples : int
         Rows given to `fit`.
     name : str, default='forget_idx'
         Name of the argument, for the error.
+    labels : RowLabels or None, default=None
+        Labels of the retained rows; None if `fit` was given no data frame.
+    ids : IdRegister or None, default=None
+        Integers that are known ids of other rows are then refused as positions.
 
     Returns
     -------
@@ -124,7 +75,8 @@ def resolve_positions(forget_idx: Any, n_samples: int, name: str = "forget_idx")
     ------
     ForgetRequestError
         If a position is negative, out of range, repeated or no integer, if a mask has another length or is
-        written as integers, or if nothing is named.
+        written as integers, if labels or integers may mean other rows, or if nothing is named. `UnknownIdError` for
+        unknown labels.
 
     Examples
     --------
@@ -133,23 +85,65 @@ def resolve_positions(forget_idx: Any, n_samples: int, name: str = "forget_idx")
     >>> resolve_positions([4, 2], 5), resolve_positions(slice(3, None), 5)
     (array([2, 4]), array([3, 4]))
     """
+    if isinstance(forget_idx, LABELLED):
+        return _ascending(resolve_labelled(forget_idx, n_samples, name, labels), name)
     if isinstance(forget_idx, slice):
-        asked = np.arange(n_samples)[forget_idx]
-    else:
-        if isinstance(forget_idx, (set, frozenset)):
-            forget_idx = sorted(forget_idx)
-        asked = np.atleast_1d(np.asarray(forget_idx))
-        asked = _mask_positions(asked, n_samples, name) if asked.dtype == bool else asked
-    if asked.size == 0:
-        raise ForgetRequestError(f"{name} is empty: nothing was asked to be forgotten.")
-    if asked.ndim != 1:
-        raise ForgetRequestError(f"{name} has shape {asked.shape}, expected one dimension: a list of row positions.")
-    if not np.issubdtype(asked.dtype, np.integer):
+        return _ascending(np.arange(n_samples)[forget_idx], name)
+    asked = _as_plain(forget_idx, name)
+    if asked.dtype == bool:
+        return _ascending(_mask_positions(asked, n_samples, name), name)
+    rows = _ascending(_checked_integers(asked, n_samples, name), name)
+    if ids is not None:
+        ids.refuse_ids_as_positions(rows, name)
+    return rows
+
+
+def _as_plain(asked: Any, name: str) -> np.ndarray:
+    """Read integers or booleans as an array of at least one dimension, whatever they are kept in."""
+    if isinstance(asked, Mapping):
+        raise ForgetRequestError(f"{name} is a {type(asked).__name__}; pass its keys or its values: list({name}).")
+    if hasattr(asked, "detach"):
+        asked = asked.detach().cpu().numpy()
+    if isinstance(asked, pd.api.extensions.ExtensionArray) and asked.isna().any():
+        raise ForgetRequestError(f"{name}: the entry at place {int(asked.isna().argmax())} is missing.")
+    if isinstance(asked, Iterable) and not isinstance(asked, (str, bytes)) and not hasattr(asked, "__array__"):
+        asked = list(asked)
+    try:
+        values = np.atleast_1d(np.asarray(asked))
+    except ValueError:
         raise ForgetRequestError(
-            f"{name} has dtype {asked.dtype}, expected integers or a boolean mask; convert it first "
-            "(to name rows by id, use forget_ids)."
+            f"{name} holds lists of several lengths, expected one list of row positions."
+        ) from None
+    if values.dtype == object and values.size:
+        values = _from_objects(values, name)
+    if values.ndim != 1 and values.size and values.dtype != bool:
+        raise ForgetRequestError(f"{name} has shape {values.shape}, expected one dimension: a list of row positions.")
+    return values
+
+
+def _from_objects(values: np.ndarray, name: str) -> np.ndarray:
+    kinds = {type(value) for value in values.ravel().tolist()}
+    if all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
+        return values.astype(bool)
+    if all(issubclass(kind, Integral) and kind is not bool for kind in kinds):
+        return values  # some may be larger than any array's integers; they are told so below
+    found = ", ".join(sorted(kind.__name__ for kind in kinds))
+    raise ForgetRequestError(
+        f"{name} holds objects of type {found}, expected integers or booleans alone; convert them first "
+        "(to name rows by id, use forget_ids)."
+    )
+
+
+def _ascending(rows: np.ndarray, name: str) -> np.ndarray:
+    if not len(rows):
+        raise ForgetRequestError(f"{name} is empty: nothing was asked to be forgotten.")
+    positions, counts = np.unique(rows, return_counts=True)
+    if counts.max() > 1:
+        raise ForgetRequestError(
+            f"{name} names position {positions[counts > 1][0]} more than once; name every row once "
+            "(numpy.unique drops the repeats)."
         )
-    return _checked_integers(asked, n_samples, name)
+    return positions.astype(np.intp)
 
 
 def _mask_positions(mask: np.ndarray, n_samples: int, name: str) -> np.ndarray:
@@ -161,6 +155,13 @@ def _mask_positions(mask: np.ndarray, n_samples: int, name: str) -> np.ndarray:
 
 
 def _checked_integers(asked: np.ndarray, n_samples: int, name: str) -> np.ndarray:
+    if not asked.size:
+        return np.array([], dtype=np.intp)
+    if asked.dtype != object and not np.issubdtype(asked.dtype, np.integer):
+        raise ForgetRequestError(
+            f"{name} has dtype {asked.dtype}, expected integers or a boolean mask; convert it first "
+            "(to name rows by id, use forget_ids)."
+        )
     where = f"positions count from 0 in the data given to fit ({n_samples} rows)"
     if asked.min() < 0:
         raise ForgetRequestError(f"{name} holds the negative position {asked[asked < 0][0]}; {where}.")
@@ -171,55 +172,7 @@ def _checked_integers(asked: np.ndarray, n_samples: int, name: str) -> np.ndarra
         )
     if asked.max() >= n_samples:
         raise ForgetRequestError(f"{name} holds {asked[asked >= n_samples][0]}, which is out of range; {where}.")
-    positions, counts = np.unique(asked, return_counts=True)
-    if counts.max() > 1:
-        raise ForgetRequestError(
-            f"{name} names position {positions[counts > 1][0]} more than once; name every row once "
-            "(numpy.unique drops the repeats)."
-        )
-    return positions.astype(np.intp)
-
-
-def resolve_ids(forget_ids: Any, hashes: np.ndarray | None, seed: int) -> np.ndarray:
-    """Find all rows that belong to the named ids.
-
-    Parameters
-    ----------
-    forget_ids : str, int or iterable of them
-        Ids as given to ``fit(..., sample_ids=...)``.
-    hashes : ndarray of shape (n_samples,) or None
-        The hashed ids of the rows.
-    seed : int
-        The key of the hashes.
-
-    Returns
-    -------
-    ndarray of int
-        Ascending positions.
-
-    Raises
-    ------
-    ForgetRequestError
-        If the model was fitted without ids, or nothing is named.
-    UnknownIdError
-        If an id is not among those given to `fit`.
-    """
-    if hashes is None:
-        raise ForgetRequestError(
-            "forget_ids needs ids, and fit was given none; pass fit(..., sample_ids=...) or name rows by forget_idx."
-        )
-    names = _as_list(forget_ids)
-    if not names:
-        raise ForgetRequestError("forget_ids is empty: nothing was asked to be forgotten.")
-    wanted = hash_ids(names, seed)
-    unknown = ~np.isin(wanted, hashes)
-    if unknown.any():
-        first = names[int(np.argmax(unknown))]
-        raise UnknownIdError(
-            f"forget_ids holds {int(unknown.sum())} id(s) that fit was not given, the first is {first!r}; "
-            "nothing was forgotten."
-        )
-    return np.flatnonzero(np.isin(hashes, wanted))
+    return asked
 
 
 def resolve_classes(classes: Any, known: Iterable[Any]) -> tuple[Any, ...]:
@@ -244,7 +197,10 @@ def resolve_classes(classes: Any, known: Iterable[Any]) -> tuple[Any, ...]:
     UnknownIdError
         If a class is not known.
     """
-    named = tuple(dict.fromkeys(_as_list(classes)))
+    listed = _as_list(classes)
+    if isinstance(classes, (Mapping, pd.DataFrame)) or any(isinstance(label, (list, dict, set)) for label in listed):
+        raise ForgetRequestError(f"classes must be one label or a list of labels, got {classes!r:.60}.")
+    named = tuple(dict.fromkeys(listed))
     if not named:
         raise ForgetRequestError("classes is empty: nothing was asked to be forgotten.")
     known = list(known)
@@ -258,6 +214,25 @@ def resolve_classes(classes: Any, known: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def _as_list(names: Any) -> list[Any]:
-    if isinstance(names, (str, bytes)) or (np.ndim(names) == 0 and not isinstance(names, Iterable)):
-        return [names]
-    return list(np.asarray(names).tolist() if isinstance(names, (np.ndarray, pd.Series, pd.Index)) else names)
+    names = names.detach().cpu().numpy() if hasattr(names, "detach") else names
+    if isinstance(names, (np.ndarray, np.generic, pd.Series, pd.Index)):
+        listed = np.asarray(names).tolist()
+        return listed if isinstance(listed, list) else [listed]
+    return [names] if isinstance(names, (str, bytes)) or not isinstance(names, Iterable) else list(names)
+
+
+def names_nothing(named: Any) -> bool:
+    """Tell whether rows to leave out were given, but none of them.
+
+    Parameters
+    ----------
+    named : object
+        What `exclude` was.
+
+    Returns
+    -------
+    bool
+        True for empty arrays and lists; a mask without a True and an empty slice are no such thing.
+    """
+    shape = getattr(named, "shape", None)
+    return 0 in shape if shape is not None else hasattr(named, "__len__") and not len(named)

@@ -12,21 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
-from mlunlearn.generators import seeded_generators
+from mlunlearn.generators import TURNS, seeded_generators
 from mlunlearn.labels import fit_labels, one_column
 from mlunlearn.receipts import Work
 from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.seeds import GENERATORS, derive_seeds
-from mlunlearn.training import (
-    as_estimator,
-    check_estimator,
-    check_takes_weight,
-    fresh_copy,
-    inherit_tags,
-    one_thread,
-    template_of,
-)
+from mlunlearn.state import Exactness
+from mlunlearn.threads import one_thread
+from mlunlearn.training import as_estimator, check_estimator, check_takes_weight, fresh_copy, inherit_tags, template_of
 
 
 def _estimator_has(method: str) -> Any:
@@ -100,7 +94,6 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self._flat = np.ndim(self._data.y) == 1
         check_takes_weight(self._template, self._data.weight)
         block = self._data.block(self._retained())
-        self._checksums[0] = block.checksum
         self._try_out(block)
         self.estimator_ = self._trained(block)
 
@@ -110,19 +103,16 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.reproducible_ = not self.irreproducible_parts_
         warn_irreproducible(self.irreproducible_parts_, type(self).__name__)
 
-    def _earned_exactness(self) -> str | None:
+    def _earned_exactness(self) -> Exactness | None:
         return "bits" if self.reproducible_ else "influence"
 
     def _unlearn(self, request: ForgetRequest) -> Work:
-        retained = self._retained()
-        block = self._read(0).take(~np.isin(retained, request.rows, assume_unique=True))
-        checksum = block.checksum  # before an estimator of somebody else's can write into it
+        block = self._read(self._retained_without(request.rows))
         self.estimator_ = self._trained(block)
-        self._checksums = {0: checksum}
         return Work(samples=len(block), full=len(block))
 
     def _trained(self, block: Block) -> BaseEstimator:
-        with one_thread(), seeded_generators(derive_seeds(self.seed_, GENERATORS)[0]):
+        with TURNS, one_thread(), seeded_generators(derive_seeds(self.seed_, GENERATORS)[0]):
             return fit_labels(fresh_copy(self._template, self.seed_), block)
 
     def _rows(self, X: Any) -> Any:

@@ -20,6 +20,7 @@ from mlunlearn.requests import ForgetRequest
 
 Guarantee = Literal["exact", "certified", "approximate"]
 Exactness = Literal["bits", "rounding", "law", "influence"]
+Task = Literal["classifier", "regressor"]
 
 
 def turn(model: Any) -> Any:
@@ -79,6 +80,7 @@ class ForgettingState:
             beside._forget_fit()
             beside._remember(*given)
             beside._fit(**options)
+            beside._note_what_was_learned()
             self.__dict__ = vars(beside)
         return self
 
@@ -89,8 +91,9 @@ class ForgettingState:
             beside = copy.copy(self)
             beside._require_data()
             request = beside._resolve(*names)
-            work = beside._serve(request) if len(request.rows) else Work(samples=0, full=0)
-            beside._file_receipt(request, work, started, request_id=request_id, reason=reason)
+            twins = beside._count_twins(request)
+            work = Work(samples=0, full=0) if request.asks_for_nothing_new else beside._serve(request)
+            beside._file_receipt(request, work, started, request_id=request_id, reason=reason, twins=twins)
             self.__dict__ = vars(beside)
         return self
 
@@ -101,6 +104,17 @@ class ForgettingState:
             beside._take_data(*given)
             self.__dict__ = vars(beside)
         return self
+
+    def _earned_exactness(self) -> Exactness | None:
+        """Say in which sense this very model is exact; a method that can find out at `fit` says less than its class."""
+        return self.exactness
+
+    def _note_what_was_learned(self) -> None:
+        """Do what is left to do when the method has learned, such as taking checksums of what it read."""
+
+    def _count_twins(self, request: ForgetRequest) -> int | None:
+        """Count what is forgotten and has an identical copy among what is retained; None where nobody counts."""
+        return None
 
     # --------------------------------------------------------------- state
 
@@ -121,7 +135,7 @@ class ForgettingState:
         receipt = Receipt(
             method=type(self).__name__,
             guarantee=self.guarantee,
-            exactness=self.exactness,
+            exactness=self._earned_exactness(),
             rows=request.rows,
             already=request.already,
             classes=request.classes,

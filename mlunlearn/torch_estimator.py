@@ -19,9 +19,9 @@ from torch.utils.data import DataLoader, Subset
 
 from mlunlearn.callbacks import ended_by_callback, files_in_passing, on_no_disk
 from mlunlearn.loaders import BatchLoader, JoiningLoader
+from mlunlearn.passes import FEWEST_ROWS, n_samples_of
 from mlunlearn.seeds import root_seed
 from mlunlearn.torch_seeds import seeded
-from mlunlearn.training import FEWEST_ROWS, n_samples_of
 
 MAX_EPOCHS = 20
 _DEFAULTS: dict[str, Any] = {

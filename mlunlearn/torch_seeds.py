@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import RLock
 
 import torch
 
-from mlunlearn.generators import seeded_numpy_and_python
-from mlunlearn.training import one_thread
-
-_TRAINING = RLock()  # torch draws from one generator per process, so threads take turns
+from mlunlearn.generators import TURNS, seeded_numpy_and_python
+from mlunlearn.threads import one_thread
 
 
 @contextmanager
@@ -28,6 +25,6 @@ def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
         Where the model is; the generator of a CUDA device is seeded too.
     """
     devices = [torch.device(device).index or 0] if str(device).startswith("cuda") else []
-    with _TRAINING, one_thread(), seeded_numpy_and_python(seed), torch.random.fork_rng(devices=devices):
+    with TURNS, one_thread(), seeded_numpy_and_python(seed), torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

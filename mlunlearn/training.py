@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
 from inspect import signature
-from typing import Any, Literal
+from typing import Any
 
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
@@ -16,15 +13,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import has_fit_parameter
-from threadpoolctl import ThreadpoolController
 
 from mlunlearn.data import Block
 from mlunlearn.disk import keep_off_disk
-from mlunlearn.seeds import derive_seeds, set_seed
-
-Task = Literal["classifier", "regressor"]
-FEWEST_ROWS = 32
-"""Rows of the smallest partial pass over a torch net: fewer give a poor gradient, and no batch statistics."""
+from mlunlearn.seeds import set_seed
+from mlunlearn.state import Task
 
 
 def as_estimator(estimator: Any, task: Task | None = None) -> BaseEstimator:
@@ -126,30 +119,6 @@ def _allows_nan(estimator: BaseEstimator) -> bool:
     return any(get_tags(part).input_tags.allow_nan for part in parts)
 
 
-@lru_cache(maxsize=2)
-def _threadpools(torch_loaded: bool) -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Train on one thread, because the number of threads changes the last bits of sums.
-
-    Several models are trained at once by ``n_jobs`` processes instead.
-    """
-    torch = sys.modules.get("torch")
-    with _threadpools(torch is not None).limit(limits=1):
-        if torch is None:
-            yield
-            return
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-
-
 def fresh_copy(estimator: BaseEstimator, seed: int) -> BaseEstimator:
     """Clone an estimator and seed the clone."""
     return set_seed(clone(estimator), seed)
@@ -224,74 +193,3 @@ def fit_block(model: BaseEstimator, block: Block) -> BaseEstimator:
     by_step = isinstance(model, Pipeline) and not get_config()["enable_metadata_routing"]  # else its steps request them
     name = f"{model.steps[-1][0]}__sample_weight" if by_step else "sample_weight"
     return model.fit(block.X, block.y, **{name: block.weight})
-
-
-def split_passes(n: int, epochs: float, seed: int) -> Iterator[slice]:
-    """Cut a budget in epochs into passes over `n` rows, without copying any.
-
-    Parameters
-    ----------
-    n : int
-        Rows, in random order.
-    epochs : float
-        Budget; at least one row is processed.
-    seed : int
-        A large random integer; says where the partial pass starts.
-
-    Yields
-    ------
-    slice
-        First a partial pass, a window that may wrap round the end, then the whole ones.
-
-    Examples
-    --------
-    >>> from mlunlearn.training import split_passes
-    >>> sum(part.stop - part.start for part in split_passes(8, 2.5, seed=0))
-    20
-    """
-    whole = int(epochs)
-    rest = n_samples_of(n, epochs) - whole * n
-    if rest:
-        start = seed % n
-        yield slice(start, min(start + rest, n))
-        if start + rest > n:
-            yield slice(0, start + rest - n)
-    yield from [slice(0, n)] * whole
-
-
-def n_samples_of(n: int, epochs: float, fewest: int = 1) -> int:
-    """Count the samples that a budget comes to.
-
-    Parameters
-    ----------
-    n : int
-        Rows.
-    epochs : float
-        Budget; at least one row is processed.
-    fewest : int, default=1
-        Rows of the smallest partial pass, or all of them where there are fewer. A smaller one is left out or brought
-        up to that, whichever is nearer; it is never left out where it is all there is.
-
-    Returns
-    -------
-    int
-        Samples, counted once per pass.
-
-    Examples
-    --------
-    >>> from mlunlearn.training import n_samples_of
-    >>> [n_samples_of(100, epochs, fewest=32) for epochs in (0.01, 1.01, 1.2, 1.6)]
-    [32, 100, 132, 160]
-    """
-    if not n:
-        return 0
-    samples, fewest = max(round(epochs * n), 1), min(fewest, n)
-    whole, rest = divmod(samples, n)
-    if not 0 < rest < fewest:
-        return samples
-    return whole * n + (fewest if 2 * rest >= fewest or not whole else 0)
-
-
-def pass_seeds(*key: int, epochs: float) -> list[int]:
-    """Derive a seed for drawing the partial pass, then one for each pass there can be."""
-    return derive_seeds(*key, n=int(epochs) + 3)

@@ -9,7 +9,7 @@ from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
 from mlunlearn.nets import TorchClassifier, TorchRegressor
-from mlunlearn.training import Task
+from mlunlearn.state import Task
 
 _PLACES = (
     "estimator",

@@ -1,15 +1,15 @@
 """Regression unlearning: continuous targets from images, text, series and tables."""
 
+from mlunlearn.audit import error_attack, sample_errors
 from mlunlearn.regression.activations import attention_distance, attention_map, find_layers
 from mlunlearn.regression.audit import (
-    error_attack,
     member_share,
     pointwise_distance,
     prediction_distance,
     regression_report,
-    sample_errors,
 )
 from mlunlearn.regression.blindspot import BlindspotRegressor
+from mlunlearn.regression.cross_fit import CrossFitRegressor
 from mlunlearn.regression.faces import agedb, mufac_ages
 from mlunlearn.regression.finetune import FineTuneRegressor
 from mlunlearn.regression.gaussian import GaussianAmnesiacRegressor
@@ -18,6 +18,7 @@ from mlunlearn.regression.losses import QuantileLoss
 from mlunlearn.regression.models import AllCNN, LSTMPair, Pixels, SequenceForecaster, mlp
 from mlunlearn.regression.negative_gradient import NegativeGradientRegressor
 from mlunlearn.regression.relearning import Relearning, anamnesis_index, relearn_steps, relearn_target
+from mlunlearn.regression.restart import RestartRegressor
 from mlunlearn.regression.ridge_head import RidgeHeadRegressor
 from mlunlearn.regression.scenarios import Band, group_rows, random_rows
 from mlunlearn.regression.sentences import hashed_pairs, sts_benchmark
@@ -33,6 +34,7 @@ __all__ = [
     "AllCNN",
     "Band",
     "BlindspotRegressor",
+    "CrossFitRegressor",
     "FineTuneRegressor",
     "GaussianAmnesiacRegressor",
     "LSTMPair",
@@ -43,6 +45,7 @@ __all__ = [
     "RegressionTask",
     "Relearning",
     "ResNet18",
+    "RestartRegressor",
     "RidgeHeadRegressor",
     "SequenceForecaster",
     "SeriesForgetter",

@@ -58,19 +58,12 @@ def steps_within(budget: float, n_samples: int, batch_size: int, epochs: int) ->
     int
         At least 60: fewer do not bring an untrained network anywhere.
 
-    Raises
-    ------
-    ValueError
-        If the share is not positive.
-
     Examples
     --------
     >>> from mlunlearn.regression.budgets import steps_within
     >>> steps_within(0.2, 10_000, 50, epochs=10), steps_within(0.2, 300, 50, epochs=10)
     (400, 60)
     """
-    if not budget > 0:
-        raise ValueError(f"budget must be positive, got {budget!r}: a share of training from scratch.")
     return max(round(budget * epochs * n_samples / batch_size), _AT_LEAST)
 
 
@@ -87,7 +80,7 @@ def step_batches(n_samples: int, batch_size: int, n_steps: int, seed: int) -> It
     n_steps : int
         Number of batches.
     seed : int
-        Of a generator of its own.
+        Draws the order of the rows.
 
     Yields
     ------

@@ -18,16 +18,13 @@ from torch import nn
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
 from mlunlearn.nets import TorchRegressor
+from mlunlearn.parameters import check_count, check_positive
 from mlunlearn.receipts import Work
 from mlunlearn.regression.budgets import descend, step_batches
 from mlunlearn.regression.frozen import Reset, adopt
 from mlunlearn.regression.losses import agreeing, first_output
-from mlunlearn.regression.standardized import (
-    StandardizedRegressor,
-    aligned,
-    moments,
-    rescale_output,
-)
+from mlunlearn.regression.outputs import check_network
+from mlunlearn.regression.standardized import StandardizedRegressor, moments, rescale_output
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.seeds import derive_seeds
 from mlunlearn.torch_seeds import seeded
@@ -38,7 +35,10 @@ START, EDIT = 1, 2  # what derived seeds are for
 
 @dataclass
 class Edit:
-    """Everything a method needs to edit a network, targets in standard deviations of the retained ones.
+    """Everything a method needs to edit a network.
+
+    Targets are in standard deviations of the retained ones where the network can take these units up, and in the units
+    that it was trained in elsewhere, see `StandardizedRegressor`.
 
     Parameters
     ----------
@@ -47,19 +47,17 @@ class Edit:
     X : torch.Tensor of shape (n, ...)
         Inputs of all rows that are still held, those to forget included.
     y : torch.Tensor of shape (n, n_outputs)
-        Their targets, standardised.
+        Their targets, in the units of the network's output.
     forget : torch.Tensor of bool, shape (n,)
         Rows to forget.
-    output : callable
-        Turns what the network returns into standardised targets.
     criterion : callable
         The loss of a prediction against a target.
     fresh : callable
-        From a seed to an untrained network of the same architecture, whose output is standardised already.
-    retained_mean, retained_scale : ndarray of shape () or (n_outputs,)
-        Moments of the retained targets, in their own units.
+        From a seed to an untrained network of the same architecture, in the same units.
+    mean, scale : ndarray of shape () or (n_outputs,)
+        What the units are: a target is `mean` and `scale` times what stands in `y`.
     label_mean, label_scale : torch.Tensor of shape (n_outputs,)
-        Moments of the targets of all rows, those to forget included, in standardised units.
+        Moments of the targets of all rows, those to forget included, in the units of `y`.
     batch_size, epochs : int
         Of the training that a request saves.
     seed : int
@@ -70,11 +68,10 @@ class Edit:
     X: torch.Tensor
     y: torch.Tensor
     forget: torch.Tensor
-    output: Callable[[torch.Tensor], torch.Tensor]
     criterion: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     fresh: Callable[[int], nn.Module]
-    retained_mean: np.ndarray
-    retained_scale: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
     label_mean: torch.Tensor
     label_scale: torch.Tensor
     batch_size: int
@@ -92,8 +89,8 @@ class Edit:
         return torch.nonzero(self.forget).flatten()
 
     def around(self, module: nn.Module) -> Edit:
-        """The same for another network, whose output is standardised already."""
-        return replace(self, module=module, output=_as_it_is)
+        """The same for another network."""
+        return replace(self, module=module)
 
     def inputs(self, rows: torch.Tensor) -> torch.Tensor:
         """Inputs of a batch, where the network is."""
@@ -101,7 +98,7 @@ class Edit:
 
     def predict(self, rows: torch.Tensor) -> torch.Tensor:
         """Run the network on a batch, in the mode it is in."""
-        return self.output(first_output(self.module(self.inputs(rows))))
+        return first_output(self.module(self.inputs(rows)))
 
     def loss(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Criterion between tensors whose shapes agree."""
@@ -147,6 +144,7 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
     """Base of methods that edit the weights of a trained network; a method implements `_edit`."""
 
     guarantee = "approximate"
+    _needs_forgotten = True
 
     estimator: Any
     random_state: Any
@@ -154,13 +152,22 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
     if TYPE_CHECKING:  # what a method brings along: it changes ``edit.module`` and returns the number of samples read
         _edit: Callable[[Edit], int]
 
+    def _check_parameters(self) -> None:
+        """Refuse settings that make no sense; a method adds those that it has of its own."""
+        given = self.get_params(deep=False)
+        for name in {"n_steps", "batch_size"} & given.keys():
+            check_count(name, given[name], optional=True)
+        if "lr" in given:
+            check_positive("lr", given["lr"])
+
     def _fit(self) -> None:
+        self._check_parameters()
         block = self._data.block(self._retained())
-        self._checksums[0] = block.checksum
         if self._data.weight is not None:
             raise ValueError(f"{type(self).__name__} trains a torch network, which takes no sample_weight.")
         if isinstance(self.estimator, FrozenEstimator):
             self.estimator_ = adopt(self.estimator.estimator, np.asarray(block.y))
+            check_network(*_a_few(self.estimator_, block), self.estimator_.regressor_.net_.criterion_)
         else:
             template = clone(_as_standardized(self.estimator))
             template.set_params(random_state=derive_seeds(self.seed_, START)[0])
@@ -172,8 +179,10 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
         )
 
     def _unlearn(self, request: ForgetRequest) -> Work:
-        block = self._read(0)
-        keep = ~np.isin(self._retained(), request.rows, assume_unique=True)
+        self._check_parameters()
+        rows = self._retained() if self._needs_forgotten else self._retained_without(request.rows)
+        block = self._read(rows)
+        keep = ~np.isin(rows, request.rows, assume_unique=True)
         model = copy.deepcopy(self.estimator_)
         kept = block.take(keep)
         model.refit_steps(kept.X, kept.y)
@@ -183,9 +192,8 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
             samples = self._edit(edit)
         self._edited(model, edit)
         if getattr(model, "adopted_", False):  # back to the units it came in
-            _move_scales(model, edit.X[:8], np.zeros_like(edit.retained_mean), np.ones_like(edit.retained_scale))
+            _move_units(model, edit.X[:8], np.zeros_like(edit.mean), np.ones_like(edit.scale))
         self.estimator_ = model
-        self._checksums = {0: kept.checksum}
         return Work(samples=samples, full=len(kept) * model.regressor_.max_epochs)
 
     def _edited(self, model: StandardizedRegressor, edit: Edit) -> None:
@@ -195,9 +203,8 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
         module = model.regressor_.net_.module_.eval()
         X = torch.as_tensor(model.regressor_.cast(np.asarray(model.prepare(block.X))))
         y = np.asarray(block.y, dtype=np.float64)
-        mean, scale = moments(y[keep])
-        _move_scales(model, X[:8], mean, scale)
-        gain, shift = model.scale_ / scale, (model.mean_ - mean) / scale
+        _move_units(model, X[:8], *moments(y[keep]))
+        mean, scale = model.mean_, model.scale_
         all_mean, all_scale = moments(y)
         batch_size = model.regressor_.net_.batch_size
         z = (y - mean) / scale
@@ -206,11 +213,10 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
             X=X,
             y=torch.as_tensor(z.reshape(len(z), -1), dtype=torch.float32),
             forget=torch.as_tensor(~keep),
-            output=_Affine(gain, shift),
             criterion=model.regressor_.net_.criterion_,
             fresh=self._fresh,
-            retained_mean=mean,
-            retained_scale=scale,
+            mean=mean,
+            scale=scale,
             label_mean=torch.as_tensor((all_mean - mean) / scale, dtype=torch.float32).reshape(-1),
             label_scale=torch.as_tensor(all_scale / scale, dtype=torch.float32).reshape(-1),
             batch_size=batch_size if batch_size > 0 else int(keep.sum()),
@@ -244,34 +250,22 @@ def _as_standardized(estimator: Any) -> Any:
     return estimator if isinstance(estimator, StandardizedRegressor) else StandardizedRegressor(estimator)
 
 
-def _move_scales(model: StandardizedRegressor, X: torch.Tensor, mean: np.ndarray, scale: np.ndarray) -> None:
+def _move_units(model: StandardizedRegressor, X: torch.Tensor, mean: np.ndarray, scale: np.ndarray) -> None:
     """Standardise by the retained targets alone: a constant of all targets would give the forgotten ones away.
 
-    A network that was trained elsewhere, and cannot take the units up, keeps its own.
+    A network that cannot take the units up keeps its own, which owe nothing to any target.
     """
     module = model.regressor_.net_.module_
-    moved = rescale_output(module, X.to(_device(module)), model.scale_ / scale, (model.mean_ - mean) / scale)
-    if moved or not getattr(model, "adopted_", False):
+    if rescale_output(module, X.to(_device(module)), model.scale_ / scale, (model.mean_ - mean) / scale):
         model.mean_, model.scale_ = mean, scale
 
 
-def _as_it_is(output: torch.Tensor) -> torch.Tensor:
-    return output
-
-
-class _Affine:
-    def __init__(self, gain: np.ndarray, shift: np.ndarray):
-        self.gain, self.shift = gain, shift
-        self.identity = bool(np.all(gain == 1) and np.all(shift == 0))
-
-    def __call__(self, output: torch.Tensor) -> torch.Tensor:
-        if self.identity:
-            return output
-        gain, shift = (
-            torch.as_tensor(aligned(np.asarray(v), output), dtype=output.dtype, device=output.device)
-            for v in (self.gain, self.shift)
-        )
-        return output * gain + shift
+def _a_few(model: StandardizedRegressor, block: Block) -> tuple[nn.Module, torch.Tensor, np.ndarray]:
+    """The network in evaluation mode, with a few inputs and targets."""
+    few = block.part(slice(0, min(len(block), 8)))
+    module = model.regressor_.net_.module_.eval()
+    X = torch.as_tensor(model.regressor_.cast(np.asarray(model.prepare(few.X))))
+    return module, X.to(_device(module)), np.asarray(few.y)
 
 
 class _Rebuild:

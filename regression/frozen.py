@@ -13,7 +13,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from mlunlearn.nets import TorchRegressor
-from mlunlearn.regression.standardized import StandardizedRegressor, split_pipeline
+from mlunlearn.regression.standardized import StandardizedRegressor, own_units, split_pipeline
 from mlunlearn.torch_seeds import seeded
 
 
@@ -44,7 +44,7 @@ def adopt(trained: Any, y: np.ndarray) -> StandardizedRegressor:
     model = StandardizedRegressor(clone(final))
     model.steps_ = copy.deepcopy(steps)
     model.regressor_ = _fitted_regressor(final)
-    model.mean_, model.scale_ = np.zeros(y.shape[1:]), np.ones(y.shape[1:])
+    model.mean_, model.scale_ = own_units(y)
     model.adopted_ = True
     return model
 

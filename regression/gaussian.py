@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import torch
 
+from mlunlearn.parameters import check_flag
 from mlunlearn.regression.budgets import default_steps, descend, step_batches
 from mlunlearn.regression.editing import Edit, EditedRegressor
 from mlunlearn.seeds import derive_seeds
@@ -28,8 +29,8 @@ class GaussianAmnesiacRegressor(EditedRegressor):
         Gradient steps of a request. None takes one pass over all rows, at least 48 steps.
     lr : float, default=0.001
         Learning rate of Adam.
-    batch_size : int, default=256
-        Rows of a step.
+    batch_size : int or None, default=256
+        Rows of a step; None takes the network's own.
     clip_to_range : bool, default=False
         Cut draws to the range of the retained labels; as published, ages below zero occur.
     random_state : int, RandomState instance or None, default=None
@@ -53,6 +54,10 @@ class GaussianAmnesiacRegressor(EditedRegressor):
     global mean. Where the retrained model extrapolates to the edge of a removed band instead, training longer
     overshoots: fewer steps are better there. Several outputs are drawn independently.
 
+    It can do harm: in a random deletion random labels are worse than none, and on faces (mufac) predictions for the
+    forgotten rows ended 1.8 times as far from a retrained model's as those of the untouched model. `RestartRegressor`
+    is the control to compare with.
+
     References
     ----------
     "Deep Regression Unlearning", arXiv 2210.08196, algorithm 2.
@@ -74,7 +79,7 @@ class GaussianAmnesiacRegressor(EditedRegressor):
         *,
         n_steps: int | None = None,
         lr: float = 1e-3,
-        batch_size: int = 256,
+        batch_size: int | None = 256,
         clip_to_range: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -109,14 +114,19 @@ class GaussianAmnesiacRegressor(EditedRegressor):
         """
         return cls(estimator, n_steps=default_steps(n_samples, 256, epochs, at_least=1), random_state=random_state)
 
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_flag("clip_to_range", self.clip_to_range)
+
     def _edit(self, edit: Edit) -> int:
-        n_steps = self.n_steps or default_steps(len(edit.X), self.batch_size, epochs=1, at_least=48)
+        batch_size = self.batch_size or edit.batch_size
+        n_steps = self.n_steps or default_steps(len(edit.X), batch_size, epochs=1, at_least=48)
         y = amnesiac_labels(edit, derive_seeds(edit.seed, _DRAW)[0], clip_to_range=self.clip_to_range)
 
         def loss_of(rows: torch.Tensor) -> torch.Tensor:
             return edit.loss(edit.predict(rows), y[rows])
 
-        batches = step_batches(len(edit.X), self.batch_size, n_steps, edit.seed)
+        batches = step_batches(len(edit.X), batch_size, n_steps, edit.seed)
         label = "Gaussian amnesiac" if self.verbose else None
         return descend(edit.module, loss_of, batches, lr=self.lr, n_steps=n_steps, label=label)
 

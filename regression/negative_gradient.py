@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from mlunlearn.parameters import check_positive
 from mlunlearn.regression.budgets import default_steps, descend, step_batches
 from mlunlearn.regression.editing import Edit, EditedRegressor
 
@@ -30,8 +31,8 @@ class NegativeGradientRegressor(EditedRegressor):
         Learning rate of Adam.
     max_norm : float, default=1.0
         Largest norm of a gradient.
-    batch_size : int, default=256
-        Rows of a step.
+    batch_size : int or None, default=256
+        Rows of a step; None takes the network's own.
     random_state : int, RandomState instance or None, default=None
         Seeds training and forgetting.
     verbose : int, default=0
@@ -50,7 +51,9 @@ class NegativeGradientRegressor(EditedRegressor):
     diverges in regression, where the loss has no upper bound; the cap, the weight and the clipped gradient are ours.
     It makes the model wrong on the forgotten rows rather than like one that never saw them: in a random deletion,
     where the retrained model is right about them, it moves away from it. For a band around the mean the cap is soon
-    reached, and next to nothing happens.
+    reached, and next to nothing happens. So it can do harm: on faces (mufac, a random tenth) predictions for the
+    forgotten rows ended 2.9 times as far from a retrained model's as those of the untouched model. `RestartRegressor`
+    is the control to compare with.
 
     References
     ----------
@@ -75,7 +78,7 @@ class NegativeGradientRegressor(EditedRegressor):
         weight: float = 0.1,
         lr: float = 1e-3,
         max_norm: float = 1.0,
-        batch_size: int = 256,
+        batch_size: int | None = 256,
         random_state: Any = None,
         verbose: int = 0,
     ):
@@ -88,8 +91,14 @@ class NegativeGradientRegressor(EditedRegressor):
         self.random_state = random_state
         self.verbose = verbose
 
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_positive("weight", self.weight)
+        check_positive("max_norm", self.max_norm)
+
     def _edit(self, edit: Edit) -> int:
-        n_steps = self.n_steps or default_steps(len(edit.X), self.batch_size, epochs=1, at_least=48)
+        batch_size = self.batch_size or edit.batch_size
+        n_steps = self.n_steps or default_steps(len(edit.X), batch_size, epochs=1, at_least=48)
         cap = ignorance(edit)
 
         def loss_of(rows: torch.Tensor) -> torch.Tensor | None:
@@ -102,7 +111,7 @@ class NegativeGradientRegressor(EditedRegressor):
             forgotten = edit.loss(prediction[mask], edit.y[forget])
             return loss - self.weight * forgotten if forgotten.item() < cap else None
 
-        batches = step_batches(len(edit.X), self.batch_size, n_steps, edit.seed)
+        batches = step_batches(len(edit.X), batch_size, n_steps, edit.seed)
         label = "negative gradient" if self.verbose else None
         return descend(edit.module, loss_of, batches, lr=self.lr, n_steps=n_steps, max_norm=self.max_norm, label=label)
 
@@ -113,7 +122,7 @@ def ignorance(edit: Edit) -> float:
     Parameters
     ----------
     edit : Edit
-        Labels in standard deviations of the retained ones, whose mean is therefore 0.
+        Labels, and which rows are to be forgotten.
 
     Returns
     -------
@@ -123,4 +132,5 @@ def ignorance(edit: Edit) -> float:
     with torch.no_grad():
         shape = edit.predict(edit.forgotten[:1]).shape[1:]
         y = edit.y[edit.forgotten]
-        return float(edit.loss(torch.zeros(len(y), *shape), y))
+        mean = edit.y[edit.retained].mean(dim=0).reshape(1, -1, *(1,) * (len(shape) - 1))
+        return float(edit.loss(mean.expand(len(y), -1, *shape[1:]).reshape(len(y), *shape), y))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ from torch import nn
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
+from mlunlearn.exceptions import DataChangedError
+from mlunlearn.parameters import check_positive
 from mlunlearn.receipts import Work
-from mlunlearn.regression.features import module_features
+from mlunlearn.regression.features import features_checksum, module_features
 from mlunlearn.requests import ForgetRequest
-from mlunlearn.training import one_thread
+from mlunlearn.threads import one_thread
 
 _ROWS = 1024  # of a block of sufficient statistics
 
@@ -57,7 +60,8 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
     Guarantee: exact to the bit, in the head: after any requests ``coef_`` and ``intercept_`` are those of
     ``fit(X, y, exclude=forgotten)``. Nothing is subtracted, so no rounding adds up over thousands of removals.
     It is exact for the whole model only if the features owe nothing to the forgotten rows; a network trained on
-    them remembers. Cost: features and sums of the touched blocks, and one solve.
+    them remembers. The features have to stay what they were: a module that was changed since `fit` is refused. Cost:
+    features and sums of the touched blocks, and one solve.
 
     Examples
     --------
@@ -83,12 +87,10 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
         self.random_state = random_state
 
     def _fit(self) -> None:
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be positive, got {self.alpha!r}.")
+        check_positive("alpha", self.alpha)
         self._check_features()
-        n_blocks = -(-self.n_samples_fit_ // _ROWS)
-        blocks = [self._data.block(self._group(b)) for b in range(n_blocks)]
-        self._checksums = {b: block.checksum for b, block in enumerate(blocks)}
+        self._features_at_fit = features_checksum(self.estimator)
+        blocks = [self._data.block(self._rows_left(b)) for b in range(self._n_groups)]
         self._flat = np.ndim(blocks[0].y) == 1
         with one_thread():
             self._sums: list[Sums | None] = [self._summed(block) for block in blocks]
@@ -103,22 +105,33 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
             f"module, or FrozenEstimator({type(given).__name__}(...).fit(other_data))."
         )
 
-    def _group(self, group: int) -> np.ndarray:
-        retained = self._retained()
-        first, last = np.searchsorted(retained, [group * _ROWS, (group + 1) * _ROWS])
-        return retained[first:last]
+    @property
+    def _n_groups(self) -> int:
+        return -(-self.n_samples_fit_ // _ROWS)
+
+    def _groups_of(self, rows: np.ndarray) -> np.ndarray:
+        return rows // _ROWS
+
+    def _rows_left(self, block: int, without: Any = ()) -> np.ndarray:
+        rows = np.arange(block * _ROWS, min((block + 1) * _ROWS, self.n_samples_fit_))
+        return rows[~self._is_forgotten(rows) & ~np.isin(rows, without)]
 
     def _unlearn(self, request: ForgetRequest) -> Work:
+        if features_checksum(self.estimator) != self._features_at_fit:
+            raise DataChangedError(
+                f"The {type(self.estimator).__name__} that makes the features was changed after fit: the sums that are "
+                "kept are of other features, and no exact head can be solved from both. Restore it, or fit again."
+            )
         rows = request.rows
-        sums, checksums, samples = list(self._sums), dict(self._checksums), 0
+        sums, samples = list(self._sums), 0
         with one_thread():
             for b in np.unique(rows // _ROWS).tolist():
-                block = self._read(b).take(~np.isin(self._group(b), rows, assume_unique=True))
-                sums[b], checksums[b] = self._summed(block), block.checksum
+                block = self._read(self._rows_left(b, without=rows))
+                sums[b] = self._summed(block)
                 samples += len(block)
             self._solve(sums)
-        self._sums, self._checksums = sums, checksums
-        return Work(samples=samples, full=len(self._retained_without(rows)))
+        self._sums = sums
+        return Work(samples=samples, full=self._count_retained(request.of) - len(rows))
 
     def _features(self, X: Any) -> np.ndarray:
         if isinstance(self.estimator, nn.Module):
@@ -158,8 +171,9 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
             Values.
         """
         check_is_fitted(self)
-        H = self._features(self._check_input(X, reset=False))
-        return H[:, 1:] @ self.coef_.T + self.intercept_
+        now = copy.copy(self)  # another thread may put a later state in the place of this one
+        H = now._features(now._check_input(X, reset=False))
+        return H[:, 1:] @ now.coef_.T + now.intercept_
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

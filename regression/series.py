@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -11,12 +11,36 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from mlunlearn.exceptions import ForgetRequestError, UnknownIdError
-from mlunlearn.receipts import Receipt, Work
+from mlunlearn.checksums import checksum
+from mlunlearn.exceptions import DataChangedError, ForgetRequestError, UnknownIdError
+from mlunlearn.receipts import Work
 from mlunlearn.regression.windows import Windows, blanked, check_series, customer_scales
+from mlunlearn.requests import ForgetRequest
+from mlunlearn.state import ForgettingState, Guarantee
 
 
-class SeriesForgetter(BaseEstimator):
+@dataclass(frozen=True, kw_only=True)
+class SeriesRequest(ForgetRequest):
+    """Windows to forget, and the series without the hours that were named.
+
+    Parameters
+    ----------
+    left : pandas.DataFrame of shape (n_hours, n_customers)
+        The series; forgotten hours are missing.
+    kept : ndarray of int, shape (n_windows, 2)
+        Customer and first hour of each window that is left.
+    """
+
+    left: pd.DataFrame
+    kept: np.ndarray
+
+    @property
+    def asks_for_nothing_new(self) -> bool:
+        """Hours without a window of their own still count in the scales."""
+        return False
+
+
+class SeriesForgetter(ForgettingState, BaseEstimator):
     """Forecast hourly series, and forget customers or stretches of time.
 
     Windows overlap: an hour stands in many of them, and in the mean and the standard deviation that scale its
@@ -47,7 +71,8 @@ class SeriesForgetter(BaseEstimator):
     Guarantee: that of `unlearner`. With an exact one the model is, to the bit, the one fitted on the series with
     those hours missing. With an approximate one the scales and the windows are exact and the network is approximate.
 
-    A copy of the series is held, in which forgotten hours are missing.
+    A copy of the series is held, in which forgotten hours are missing. It is never saved: a reloaded forecaster
+    predicts, and needs `attach_data` before it forgets.
 
     Examples
     --------
@@ -68,8 +93,11 @@ class SeriesForgetter(BaseEstimator):
         self.unlearner = unlearner
         self.windows = windows
 
+    _attach_call = "attach_data(series)"
+    _private_state = ("_data", "_held", "_first_hour", "_checksum", "_cutter")
+
     @property
-    def guarantee(self) -> str:
+    def guarantee(self) -> Guarantee:  # type: ignore[override]
         """What `unlearn` promises: what the unlearner does."""
         return self.unlearner.guarantee
 
@@ -91,17 +119,30 @@ class SeriesForgetter(BaseEstimator):
         ValueError
             If the series are not hourly, or hold no whole window.
         """
-        series = check_series(series)
-        cutter = self.windows or Windows()
-        starts = _some(cutter.starts(series), cutter)
-        scales = customer_scales(series)
-        unlearner = clone(self.unlearner).fit(*cutter.cut(_scaled(series, scales), starts))
-        self._series, self._cutter, self.unlearner_ = series, cutter, unlearner
-        self.scales_, self.starts_ = scales, starts
-        self.receipts_: tuple[Receipt, ...] = ()
-        return self
+        return self._fit_anew(series)
 
-    def unlearn(self, customers: Any = None, *, start: Any = None, end: Any = None) -> Self:
+    def _remember(self, series: pd.DataFrame) -> None:
+        series = check_series(series)
+        self._cutter = self.windows or Windows()
+        self.starts_ = _some(self._cutter.starts(series), self._cutter)
+        self.scales_ = customer_scales(series)
+        self.receipts_ = ()
+        self._hold(series)
+
+    def _fit(self) -> None:
+        windows = self._cutter.cut(_scaled(self._data, self.scales_), self.starts_)
+        self.unlearner_ = clone(self.unlearner).fit(*windows)
+        self.seed_ = self.unlearner_.seed_
+
+    def unlearn(
+        self,
+        customers: Any = None,
+        *,
+        start: Any = None,
+        end: Any = None,
+        request_id: str | None = None,
+        reason: str | None = None,
+    ) -> Self:
         """Forget hours, every window that overlaps one of them, and their part in the scales.
 
         Parameters
@@ -110,6 +151,10 @@ class SeriesForgetter(BaseEstimator):
             Whose hours; None is everybody's.
         start, end : timestamp or None, default=None
             From `start` to before `end`; None is the end of the series.
+        request_id : str or None, default=None
+            What the receipt calls this request; None makes a new random one.
+        reason : str or None, default=None
+            Why the hours are forgotten; kept in the receipt.
 
         Returns
         -------
@@ -122,41 +167,85 @@ class SeriesForgetter(BaseEstimator):
             If a customer or a stretch of time is not in the series.
         ForgetRequestError
             If nothing is named, or no window would be left.
+        DataNotAttachedError
+            If the forecaster was reloaded and holds no series.
 
         Notes
         -----
         A call that fails or is interrupted leaves the model as it was.
         """
-        check_is_fitted(self)
-        started = perf_counter()
+        return self._forget(customers, start, end, request_id=request_id, reason=reason)
+
+    def _resolve(self, customers: Any, start: Any, end: Any) -> SeriesRequest:
         if customers is None and start is None and end is None:
             raise ForgetRequestError("unlearn needs customers, start or end: nothing was asked to be forgotten.")
         try:
-            left = blanked(self._series, customers, start, end)
+            left = blanked(self._data, customers, start, end)
         except ValueError as error:
             raise UnknownIdError(str(error)) from None
         kept = self._cutter.starts(left)
         if not len(kept):
             raise ForgetRequestError("no window would be left; a model of nothing is no model. Delete it instead.")
-        scales = customer_scales(left)
+        gone = np.flatnonzero(~_among(self.starts_, kept))
+        return SeriesRequest(rows=gone, already=gone[:0], of="windows", left=left, kept=kept)
+
+    def _serve(self, request: SeriesRequest) -> Work:
+        scales = customer_scales(request.left)
         # A customer without hours left keeps a scale of its own while it is being forgotten, and none afterwards.
         passing = pd.concat([scales, self.scales_.drop(index=scales.index, errors="ignore")])
-        keep = _among(self.starts_, kept)
-        unlearner, work = self._forgotten(_scaled(self._series, passing), keep)
-        receipt = Receipt(
-            method=f"{type(self).__name__}({type(unlearner).__name__})",
-            guarantee=unlearner.guarantee,
-            rows=np.flatnonzero(~keep),
-            already=np.array([], dtype=int),
-            classes=(),
-            n_retained=len(kept),
-            seconds=perf_counter() - started,
-            work=work,
-            seed=unlearner.seed_,
-        )
-        self._series, self.scales_, self.starts_, self.unlearner_ = left, scales, kept, unlearner
-        self.receipts_ = (*self.receipts_, receipt)
-        return self
+        keep = np.ones(len(self.starts_), dtype=bool)
+        keep[request.rows] = False
+        self.unlearner_, work = self._forgotten(_scaled(self._data, passing), keep)
+        self.scales_, self.starts_ = scales, request.kept
+        self._hold(request.left)
+        return work
+
+    def _count_retained(self, of: str) -> int:
+        return len(self.starts_)
+
+    def _hold(self, series: pd.DataFrame) -> None:
+        self._data = series
+        self._held = series.notna().to_numpy()
+        self._first_hour = series.index[0]
+        self._checksum = checksum(series.to_numpy()[self._held])
+
+    def attach_data(self, series: pd.DataFrame) -> Self:
+        """Give a reloaded forecaster its series back.
+
+        Parameters
+        ----------
+        series : pandas.DataFrame of shape (n_hours, n_customers)
+            As given to `fit`; hours that were forgotten since may hold anything, or be missing.
+
+        Returns
+        -------
+        self
+            The forecaster, able to forget again.
+
+        Raises
+        ------
+        ValueError
+            If the hours or the customers are others.
+        DataChangedError
+            If an hour that is still held has another value.
+        """
+        return self._attach(series)
+
+    def _take_data(self, series: pd.DataFrame) -> None:
+        series = check_series(series)
+        names = [name for name, held in zip(series, self._held.any(axis=0), strict=False) if held]
+        same_shape = series.shape == self._held.shape and series.index[0] == self._first_hour
+        if not same_shape or names != self.scales_.index.tolist():
+            raise ValueError(
+                f"attach_data needs the {self._held.shape[0]} hours from {self._first_hour} of the "
+                f"{self._held.shape[1]} customers given to fit, in that order."
+            )
+        if checksum(series.to_numpy()[self._held]) != self._checksum:
+            raise DataChangedError(
+                "The series were edited after fit: forgetting from them would not give the promised model. Restore "
+                "them, or fit again."
+            )
+        self._data = series.where(self._held)
 
     def _forgotten(self, series: pd.DataFrame, keep: np.ndarray) -> tuple[Any, Work]:
         """Have the unlearner forget the windows that are not kept, in the new scales."""

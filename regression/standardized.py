@@ -14,12 +14,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from mlunlearn.nets import TorchRegressor
+from mlunlearn.regression.losses import first_output
+from mlunlearn.regression.outputs import check_network, unit_layer
 from mlunlearn.seeds import root_seed
+from mlunlearn.torch_seeds import seeded
 from mlunlearn.training import as_estimator, fresh_copy, inherit_tags
 
 
 class StandardizedRegressor(RegressorMixin, BaseEstimator):
     """Train a torch network on standardised targets, and predict in the units of `y`.
+
+    Targets are standardised where the network's output comes straight from a linear layer. A network that does
+    something on the way out, such as a ReLU, a Softplus, a sigmoid or a clamp, means the values that it can put out: it
+    is trained in the units of `y`.
 
     Parameters
     ----------
@@ -36,7 +43,8 @@ class StandardizedRegressor(RegressorMixin, BaseEstimator):
     regressor_ : TorchRegressor
         The network, trained on ``(y - mean_) / scale_``.
     mean_, scale_ : ndarray of shape () or (n_outputs,)
-        Mean and standard deviation of the training targets; a constant target has scale 1.
+        Mean and standard deviation of the training targets; a constant target has scale 1. They are 0 and 1 for a
+        network that is trained in the units of `y`.
 
     Notes
     -----
@@ -81,7 +89,7 @@ class StandardizedRegressor(RegressorMixin, BaseEstimator):
         seed = root_seed(self.random_state)
         self.steps_ = [fresh_copy(step, seed) for step in steps]
         X = self.refit_steps(X, y)
-        self.mean_, self.scale_ = moments(y)
+        self.mean_, self.scale_ = moments(y) if _takes_units(final, seed, X, y) else own_units(y)
         self.regressor_ = fresh_copy(final, seed).fit(X, (y - self.mean_) / self.scale_)
         return self
 
@@ -167,6 +175,18 @@ class StandardizedRegressor(RegressorMixin, BaseEstimator):
         return tags
 
 
+def _takes_units(final: TorchRegressor, seed: int, X: Any, y: np.ndarray) -> bool:
+    """Whether targets can be standardised for a network, asked of an untrained copy."""
+    regressor = fresh_copy(final, seed)
+    regressor.net_ = net = regressor.untrained_net(seed)
+    few, targets = regressor.cast(np.asarray(X[:8])), y[:8]
+    with seeded(seed, net.device):
+        net.notify("on_train_begin", X=few, y=targets)  # where callbacks give the module its widths
+        module, inputs = net.module_.eval(), torch.as_tensor(few).to(net.device)
+        check_network(module, inputs, targets, net.criterion_)
+        return unit_layer(module, inputs) is not None
+
+
 def split_pipeline(estimator: Any) -> tuple[list[Any], TorchRegressor]:
     """Take a pipeline apart into its transformers and the network at its end.
 
@@ -232,6 +252,22 @@ def moments(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.reshape(y.shape[1:]), scale.reshape(y.shape[1:])
 
 
+def own_units(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean 0 and scale 1, with which targets are in their own units.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, n_outputs)
+        Targets.
+
+    Returns
+    -------
+    mean, scale : ndarray of shape () or (n_outputs,)
+        Zeros and ones.
+    """
+    return np.zeros(y.shape[1:]), np.ones(y.shape[1:])
+
+
 def aligned(values: np.ndarray, like: Any) -> np.ndarray:
     """Shape one number an output so that it meets outputs with further axes, such as quantiles.
 
@@ -263,9 +299,9 @@ def rescale_output(module: nn.Module, X: torch.Tensor, gain: np.ndarray, shift: 
     Parameters
     ----------
     module : torch.nn.Module
-        Changed in place, in evaluation mode.
+        Changed in place, and left in evaluation mode.
     X : torch.Tensor of shape (n, ...)
-        A few inputs, to find the layer with.
+        A few inputs, to find the layer with, see `unit_layer`.
     gain, shift : ndarray of shape () or (n_outputs,)
         The new units in terms of the old.
 
@@ -284,23 +320,16 @@ def rescale_output(module: nn.Module, X: torch.Tensor, gain: np.ndarray, shift: 
     >>> rescale_output(net, X, np.array(2.0), np.array(1.0)), torch.allclose(net(X), 2 * before + 1)
     (True, True)
     """
-    seen: list[tuple[nn.Linear, torch.Tensor]] = []
-    linear = [part for part in module.modules() if isinstance(part, nn.Linear) and part.bias is not None]
-    handles = [part.register_forward_hook(lambda m, _, out: seen.append((m, out))) for part in linear]
+    layer = unit_layer(module.eval(), X)
+    if layer is None:
+        return False
     with torch.no_grad():
-        output = module.eval()(X)
-        for handle in handles:
-            handle.remove()
-        if not seen or not torch.equal(seen[-1][1].flatten(), output.flatten()):
-            return False
-        layer = seen[-1][0]
+        output = first_output(module(X))
         each = torch.ones_like(output[0])
         gains, shifts = (
             (each * torch.as_tensor(aligned(v, output), dtype=each.dtype, device=each.device)).flatten()
             for v in (gain, shift)
         )
-        if len(gains) != layer.out_features or sum(part is layer for part, _ in seen) > 1:
-            return False
         layer.weight.mul_(gains[:, None])
         layer.bias.mul_(gains).add_(shifts)
     return True

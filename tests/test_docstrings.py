@@ -18,6 +18,7 @@ PACKAGES = (
     "mlunlearn.audit",
     "mlunlearn.checks",
     "mlunlearn.graph",
+    "mlunlearn.graph.audit",
     "mlunlearn.networks",
     "mlunlearn.regression",
     "mlunlearn.sharded",

@@ -1,6 +1,7 @@
 """The rules of the house that a reader relies on: who imports whom, who prints, how long a file is."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,36 @@ def relative_imports(tree):
     return [n.lineno for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level]
 
 
+def modules():
+    """Dotted name of every module, with its syntax tree."""
+    found = {}
+    for path in SOURCES:
+        parts = list(path.relative_to(ROOT).with_suffix("").parts)
+        parts = parts if parts[0] == "mlunlearn" else ["mlunlearn", *parts]
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = parse(path)
+    return found
+
+
+def imports_among(trees):
+    """Which module imports which, wherever in its code it does so."""
+    edges = {name: set() for name in trees}
+    for name, tree in trees.items():
+        for dotted in (dotted for node in without_type_checking(tree) for dotted in imported(node)):
+            while dotted and dotted not in trees:
+                dotted = dotted.rpartition(".")[0]
+            edges[name] |= {dotted} - {name, ""}
+    return edges
+
+
+def circle(edges):
+    """A circle of imports, or None."""
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return None
+
+
 def prints(tree):
     """Lines where ``print`` is named."""
     return [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == "print"]
@@ -79,6 +110,12 @@ def test_imports_are_absolute(path):
 def test_wings_import_the_core_only_and_the_core_no_wing(path):
     own = path.relative_to(ROOT).parts[0]
     assert wings_imported(parse(path)) - {own} == set()
+
+
+def test_no_imports_run_in_a_circle():
+    edges = imports_among(modules())
+    assert sum(map(len, edges.values())) > 200
+    assert circle(edges) is None
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p != ROOT / "mlunlearn" / "cli.py"], ids=label)
@@ -107,6 +144,14 @@ def test_no_file_is_too_long():
 )
 def test_the_rules_see_imports(source, wings):
     assert wings_imported(ast.parse(source)) == wings
+
+
+def test_the_rules_see_circles():
+    sources = {"a": "from b import x", "b": "def f():\n    import c.d", "c.d": "", "c": "from a import y"}
+    trees = {name: ast.parse(source) for name, source in sources.items()}
+    assert circle(imports_among(trees)) is None
+    trees["c.d"] = ast.parse("import a")
+    assert set(circle(imports_among(trees))) == {"a", "b", "c.d"}
 
 
 def test_the_rules_see_relative_imports_and_prints():

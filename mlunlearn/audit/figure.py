@@ -1,4 +1,4 @@
-"""The figure of an audit; needs no display and leaves matplotlib's global state alone."""
+"""The figures of an audit; they need no display and leave matplotlib's global state alone."""
 
 from __future__ import annotations
 
@@ -7,33 +7,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
-from mlunlearn.audit.table import Row
+from mlunlearn.audit.verdict import CANNOT_TELL, DISTINGUISHABLE, RETRAINED, Verdict
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mlunlearn.audit.report import Audit
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; the markers differ as well.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; the markers and lines differ as well.
 STYLES: dict[str, dict[str, Any]] = {
-    "original": {"color": "#D55E00", "marker": "s"},
-    "unlearned": {"color": "#0072B2", "marker": "o"},
-    "null": {"color": "#000000", "marker": "D"},
-    "retrained": {"color": "#009E73", "marker": "D"},
+    "original": {"color": "#D55E00", "marker": "s", "ls": "--", "lw": 1.8},
+    "unlearned": {"color": "#0072B2", "marker": "o", "ls": "-", "lw": 2.2},
+    "retrained": {"color": "#7F7F7F", "marker": "D", "ls": "-", "lw": 1.0},
 }
-LINES = {"original": "--", "unlearned": "-", "retrained": "-.", "null": ":"}
-DISTANCES = (
-    "accuracy gap",
-    "average gap",
-    "JS divergence",
-    "activation distance",
-    "forgetting score",
-    "error gap",
-    "prediction distance",
-)
+DECISION_COLOURS = {RETRAINED: "#009E73", DISTINGUISHABLE: "#D55E00"}
+CHANCE = "0.86"
+_POINTS = {RETRAINED: ("#009E73", "o"), DISTINGUISHABLE: ("#D55E00", "s"), CANNOT_TELL: ("#0072B2", "^")}
+# Multiples of what chance explains that the axis of the verdict shows; beyond, an arrow stands at the edge.
+WIDEST = 6.0
 
 
 def draw(report: Audit) -> Figure:
-    """Draw distances with intervals on the left and, where there was an attack, ROC curves on the right.
+    """Draw the verdict's statistics on the left and, where there are forgotten rows, ROC curves on the right.
 
     Parameters
     ----------
@@ -46,44 +43,151 @@ def draw(report: Audit) -> Figure:
         The figure.
     """
     n_panels = 2 if report.curves else 1
-    rows = [row for row in report.rows if row.metric in DISTANCES]
-    figure = Figure(figsize=(6.0 * n_panels, max(3.5, 0.35 * len(rows) + 1.5)), dpi=120, layout="constrained")
-    panels = figure.subplots(1, n_panels, squeeze=False)[0]
-    _draw_distances(panels[0], rows)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
+    figure = Figure(figsize=(6.0 if n_panels == 1 else 10.5, 4.4), dpi=120, layout="constrained")
+    panels = figure.subplots(1, n_panels, squeeze=False, width_ratios=[1.4, 1.0][:n_panels])[0]
+    figure.suptitle(
+        f"Verdict: {report.verdict.decision}",
+        fontweight="bold",
+        color=DECISION_COLOURS.get(report.verdict.decision, "black"),
+    )
+    draw_verdict(report, panels[0])
     if report.curves:
-        _draw_curves(panels[1], report)
+        draw_curves(report, panels[1])
     return figure
 
 
-def _draw_distances(axes: Axes, rows: list[Row]) -> None:
-    places = np.arange(len(rows))[::-1]
-    for part, shift in (("original", 0.22), ("unlearned", 0.0), ("null", -0.22)):
-        shown = [(place, interval) for place, row in zip(places, rows, strict=True) if (interval := getattr(row, part))]
-        if not shown:
-            continue
-        middle = np.array([interval.estimate for _, interval in shown])
-        ends = np.array([[i.estimate - i.low, i.high - i.estimate] for _, i in shown]).T
-        heights = [place + shift for place, _ in shown]
-        axes.errorbar(middle, heights, xerr=np.nan_to_num(ends), ls="none", capsize=2, ms=5, label=part, **STYLES[part])
-    axes.set_yticks(places, [f"{row.metric}, {row.data}" for row in rows])
-    axes.set_xlim(left=0.0)
-    axes.set_xlabel("distance to the retrained model (0: none)")
-    axes.set_title("Distances: compare with the null")
-    axes.grid(axis="x", alpha=0.3)
+def draw_verdict(report: Audit, ax: Axes | None = None) -> Axes:
+    """Draw each declared statistic as a multiple of the largest difference that chance explains.
+
+    Parameters
+    ----------
+    report : Audit
+        What to draw.
+    ax : matplotlib.axes.Axes or None, default=None
+        Where; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+    """
+    ax = Figure(figsize=(6.4, 4.0), layout="constrained").subplots() if ax is None else ax
+    names = [statistic.name.split(":")[0] for statistic in report.verdict.statistics]
+    places = np.arange(len(names))[::-1]
+    ax.axvspan(-1.0, 1.0, color=CHANCE, label=f"as retrained ({report.verdict.alpha:.0%} false alarms in all)")
+    ax.axvline(0.0, color="0.6", lw=0.8)
+    subjects = (("original", report.verdict_on_original, 0.14), ("unlearned", report.verdict, -0.14))
+    for part, verdict, shift in subjects:
+        if verdict is not None:
+            values = _multiples(verdict)
+            style = {key: STYLES[part][key] for key in ("color", "marker")}
+            ax.plot(np.clip(values, -WIDEST, WIDEST), places + shift, ls="none", ms=9, label=part, **style)
+            for value, place in zip(values, places + shift, strict=True):
+                if abs(value) > WIDEST:
+                    side = np.sign(value)
+                    ax.annotate(
+                        f"{value:+.0f} {'→' if side > 0 else '←'}",
+                        (side * WIDEST, place),
+                        xytext=(-10 * side, 0),
+                        textcoords="offset points",
+                        ha="right" if side > 0 else "left",
+                        va="center",
+                        color=style["color"],
+                    )
+    ax.set_yticks(places, names)
+    ax.set(xlim=(-WIDEST - 0.5, WIDEST + 0.5), ylim=(-0.6, len(names) - 0.4))
+    ax.set_xlabel("difference to retrained models, in multiples of what chance explains")
+    ax.set_title("Inside the grey band: no difference found", fontsize="medium")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3, frameon=False, fontsize="small")
+    return ax
 
 
-def _draw_curves(axes: Axes, report: Audit) -> None:
-    smallest = min((rate for curve in report.curves for rate in curve.fpr if rate > 0.0), default=1.0)
-    floor = min(smallest, 0.01)
+def draw_curves(report: Audit, ax: Axes | None = None) -> Axes:
+    """Draw how well every model's forgotten rows are told from unseen ones, all by one score.
+
+    Parameters
+    ----------
+    report : Audit
+        What to draw.
+    ax : matplotlib.axes.Axes or None, default=None
+        Where; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+    """
+    ax = Figure(figsize=(5.0, 4.0), layout="constrained").subplots() if ax is None else ax
+    by_part: dict[str, list[Any]] = {"retrained": [], "original": [], "unlearned": []}
     for curve in report.curves:
-        part = curve.model.split(" ")[0]
-        fpr, tpr = (np.maximum(values, floor) for values in (curve.fpr, curve.tpr))
-        axes.plot(fpr, tpr, LINES[part], color=STYLES[part]["color"], label=f"{curve.model} ({curve.attack})")
-    axes.plot([floor, 1.0], [floor, 1.0], color="0.6", lw=0.8, label="chance")
-    axes.set(xscale="log", yscale="log", xlim=(floor, 1.0), ylim=(floor, 1.05))
-    axes.set_xlabel("non-members accused wrongly")
-    axes.set_ylabel("forgotten rows found")
-    axes.set_title("The strongest attack on each model")
-    axes.grid(alpha=0.3, which="both")
-    axes.legend()
+        by_part["retrained" if curve.model.startswith("null") else curve.model].append(curve)
+    for part, curves in by_part.items():
+        style = {key: STYLES[part][key] for key in ("color", "ls", "lw")}
+        for number, curve in enumerate(curves):
+            mean = np.mean([one.auc for one in curves])
+            label = None if number else f"{part} (AUC {mean:.2f})"
+            ax.plot(curve.fpr, curve.tpr, label=label, **style)
+    ax.plot([0.0, 1.0], [0.0, 1.0], color="black", lw=0.8, ls=":", label="chance")
+    ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
+    ax.set_xlabel("unseen rows taken for members")
+    ax.set_ylabel("forgotten rows taken for members")
+    ax.set_title("Blue should run among the grey lines", fontsize="medium")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, frameon=False, fontsize="small")
+    return ax
+
+
+def draw_comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw methods by their time and by their distance to retrained models.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `mlunlearn.audit.compare`.
+    ax : matplotlib.axes.Axes or None, default=None
+        Where; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes. Methods whose time is not known stand at the left edge.
+    """
+    ax = Figure(figsize=(7.0, 4.4), dpi=120, layout="constrained").subplots() if ax is None else ax
+    floor = float(table.loc["retrained", "distance"])
+    timed = table["seconds"][table["seconds"] > 0.0]
+    edge = float(timed.min()) / 3.0 if len(timed) else 1.0
+    ax.axhspan(0.0, floor, color=CHANCE)
+    ax.axhline(floor, color="0.5", lw=1.0)
+    ax.text(
+        0.995, floor, "distance between retrained models ", transform=ax.get_yaxis_transform(), ha="right", va="top"
+    )
+    for decision, (colour, marker) in _POINTS.items():
+        chosen = table[table["verdict"] == decision]
+        if len(chosen):
+            seconds = chosen["seconds"].where(chosen["seconds"] > 0.0, edge)
+            ax.plot(seconds, chosen["distance"], marker, color=colour, ms=9, ls="none", label=decision)
+            for name, x, y in zip(chosen.index, seconds, chosen["distance"], strict=True):
+                ax.annotate(str(name), (x, y), xytext=(7, 4), textcoords="offset points", fontsize="small")
+    retraining = float(table.loc["retrained", "seconds"])
+    if retraining > 0.0:
+        ax.axvline(retraining, color="0.5", lw=1.0, ls="--")
+        ax.text(retraining, 0.98, " retraining", transform=ax.get_xaxis_transform(), va="top", fontsize="small")
+    ax.set(xscale="log", ylim=(0.0, None))
+    ax.set_xlim(edge / 1.6, max([*timed, edge]) * 4.0)
+    ax.set_xlabel("seconds (left edge: not known)")
+    ax.set_ylabel("distance to retrained models\non the forgotten rows")
+    ax.set_title("Low and left is better; in the grey band nothing is left to gain", fontsize="medium")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize="small")
+    return ax
+
+
+def _multiples(verdict: Verdict) -> list[float]:
+    """Differences over the smallest that would be found with a single chance in two."""
+    level = verdict.alpha / max(len(verdict.statistics), 1)
+    values = []
+    for statistic in verdict.statistics:
+        limit = statistic.difference.detectable(level, power=0.5)
+        estimate = statistic.difference.estimate
+        values.append(estimate / limit if limit > 0.0 else (0.0 if statistic.difference.p_value > level else np.inf))
+    return values

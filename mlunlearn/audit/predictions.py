@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Outputs", "Predictions"]
 
-DATA = ("forget", "retain", "test", "unseen")
+TASKS = ("classifier", "regressor")
+DATA = ("forget", "retain", "test", "unseen", "matched")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ ByData = Mapping[str, Outputs]
 
 @dataclass(frozen=True)
 class Predictions:
-    """The outputs of all models of an audit, on data sets named "forget", "retain", "test" and "unseen".
+    """The outputs of all models of an audit, on data sets named "forget", "retain", "test", "unseen" and "matched".
 
     An audit of any kind of model starts here: whoever can write down these arrays can have one from
     `mlunlearn.audit.Audit.of`.
@@ -89,6 +90,8 @@ class Predictions:
     groups: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {TASKS}, got {self.task!r}.")
         if len(self.references) < 2:
             raise ValueError(
                 f"an audit needs at least two retrained references, got {len(self.references)}: the second one shows "
@@ -101,6 +104,20 @@ class Predictions:
             for said in self.models().values():
                 if name not in said or len(said[name].labels) != len(target):
                     raise ValueError(f"every model must have one output for each of the {len(target)} {name} samples.")
+
+        self._check_values()
+
+    def _check_values(self) -> None:
+        """Refuse what is no number, and name the model that said it."""
+        for data, target in self.targets.items():
+            if np.asarray(target).dtype.kind not in "biuf" or not np.isfinite(target).all():
+                raise ValueError(f"targets[{data!r}] must be finite numbers (codes of labels, or values).")
+        for name, said in self.models().items():
+            for data in self.targets:
+                proba, labels = said[data].proba, np.asarray(said[data].labels)
+                for values in (labels, proba):
+                    if values is not None and values.dtype.kind == "f" and not np.isfinite(values).all():
+                        raise ValueError(f"the {name} model predicts NaN or infinity on {data} data.")
 
     def models(self) -> dict[str, ByData]:
         """Name the outputs of every model by its part in the audit.
@@ -128,5 +145,5 @@ class Predictions:
 
     @property
     def nonmembers(self) -> str:
-        """The data set that stands for samples never seen: "unseen" where it was given, otherwise "test"."""
-        return "unseen" if "unseen" in self.targets else "test"
+        """The data set that stands for samples never seen: "matched" or "unseen" where given, otherwise "test"."""
+        return next(name for name in ("matched", "unseen", "test") if name in self.targets)

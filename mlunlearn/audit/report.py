@@ -1,4 +1,4 @@
-"""The `Audit`: a table in which every score stands beside its null, to be read, drawn and saved."""
+"""The `Audit`: a verdict, and a table that describes, to be read, drawn and saved."""
 
 from __future__ import annotations
 
@@ -9,36 +9,48 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from mlunlearn.audit.bootstrap import BootstrapInterval
-from mlunlearn.audit.curves import RocCurve, roc_curves
+from mlunlearn.audit.attacks.curves import RocCurve, roc_curves
+from mlunlearn.audit.judge import Judge
+from mlunlearn.audit.metrics.people import by_label, exposures, worst_off
 from mlunlearn.audit.predictions import Predictions
-from mlunlearn.audit.scores import STRONGEST
+from mlunlearn.audit.printing import notes_on, row_from_dict, short_table
+from mlunlearn.audit.saved import plain, verdict_as_dict, verdict_from_dict, verdict_table
 from mlunlearn.audit.table import CONFIDENCE, Row, measure
+from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
 from mlunlearn.seeds import root_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMAT = 1
-SHORT = ("accuracy", "accuracy gap", "error", "error gap", "prediction distance", "JS divergence", "completeness")
+FORMAT = 2
+HOW_TO_READ = (
+    "How to read it: 'as a retrained model' means that no declared statistic tells it from models that never saw the "
+    "rows; 'distinguishable from one' that one does; 'cannot tell at this size' that a model which forgot nothing "
+    "might have passed as well."
+)
 
 
 @dataclass(frozen=True, repr=False)
 class Audit:
-    """The scores of an unlearned model, each between its null and the original model's score.
+    """A verdict on a model that has forgotten something, and a description of it.
 
-    The null is a perfect unlearner's own score: that of independent further models retrained without the forgotten
-    rows. Made by `mlunlearn.audit.audit`, or from predictions of any kind of model by `Audit.of`.
+    Made by `mlunlearn.audit.audit`, or from predictions of any kind of model by `Audit.of`.
 
     Parameters
     ----------
+    verdict : Verdict
+        Of the model under audit.
+    verdict_on_original : Verdict or None
+        Of the model before unlearning, by the same statistics: shows what the audit can see.
+    comparison : str
+        Whether forgotten and unseen rows are alike to retrained models, and how they are compared.
     rows : tuple of Row
-        The table.
+        The description: every score between that of further retrained models and that of the original.
     curves : tuple of RocCurve
-        For every model, the ROC curve of the attack that is strongest on it.
+        For every model, the ROC curve of the score that the verdict uses.
     about : mapping
         What was audited: method, guarantee, seeds, versions, sizes.
     cost : mapping of str to float
@@ -47,17 +59,17 @@ class Audit:
         What is absent from the table, and what to pass to have it.
     notes : tuple of str
         What a reader of the table has to know.
+    worst : pandas.DataFrame
+        Mean exposure of all and of the most exposed 5 % of the forgotten and of the retained rows, by model.
     predictions : Predictions or None, default=None
         What the models said; never saved.
+    ids : mapping of str to ndarray, default={}
+        The person of each forgotten and retained row, or its position; never saved.
 
     See Also
     --------
     mlunlearn.audit.audit : Makes an audit from a model.
-
-    Notes
-    -----
-    The headline is the strongest attack, not an average over attacks. The largest of several noisy figures lies above
-    chance by luck alone; its null is the largest figure against a perfect unlearner.
+    mlunlearn.audit.compare : Audits many models against one set of references.
 
     Examples
     --------
@@ -69,34 +81,46 @@ class Audit:
     >>> report = Audit.of(predictions, random_state=0)
     >>> report["completeness", "test"].unlearned.estimate, report["completeness", "test"].null.estimate
     (0.0, 1.0)
+    >>> report.verdict.decision
+    'distinguishable from one'
     """
 
+    verdict: Verdict
+    verdict_on_original: Verdict | None
+    comparison: str
     rows: tuple[Row, ...]
     curves: tuple[RocCurve, ...]
     about: Mapping[str, Any]
     cost: Mapping[str, float]
     not_measured: tuple[str, ...]
     notes: tuple[str, ...]
+    worst: pd.DataFrame = field(compare=False)
     predictions: Predictions | None = field(default=None, compare=False)
+    ids: Mapping[str, NDArray[Any]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
         cls,
         predictions: Predictions,
         *,
-        n_bootstrap: int = 500,
+        alpha: float = 0.05,
+        residue: float = 1.0,
+        n_bootstrap: int = 200,
         random_state: Any = None,
         about: Mapping[str, Any] | None = None,
         cost: Mapping[str, float] | None = None,
         not_measured: list[str] | None = None,
+        ids: Mapping[str, NDArray[Any]] | None = None,
     ) -> Audit:
-        """Score predictions.
+        """Judge and describe predictions.
 
         Parameters
         ----------
         predictions : Predictions
             What the models said.
-        n_bootstrap : int, default=500
+        alpha, residue : float
+            As in `mlunlearn.audit.audit`.
+        n_bootstrap : int, default=200
             Bootstrap resamples.
         random_state : int, RandomState instance or None, default=None
             Seeds the attacks and the resamples.
@@ -104,15 +128,21 @@ class Audit:
             What to keep with the scores.
         not_measured : list of str or None, default=None
             What the predictions lack, in words.
+        ids : mapping of str to ndarray or None, default=None
+            The person of each forgotten and retained row.
 
         Returns
         -------
         Audit
-            The scores.
+            The verdict and the scores.
         """
         seed = root_seed(random_state)
-        rows, attacks, left_out = measure(predictions, n_bootstrap, seed)
-        curves = roc_curves(attacks)
+        judge = Judge(predictions, alpha, residue, seed)
+        found = judge.comparability()
+        verdict = judge.verdict(predictions.unlearned, found)
+        original = None if predictions.original is None else judge.verdict(predictions.original, found)
+        verdict = favourable_only_if_found(verdict, original)
+        rows, _, left_out = measure(predictions, n_bootstrap, seed)
         about = {
             **(about or {}),
             "task": predictions.task,
@@ -121,22 +151,31 @@ class Audit:
             "n_references": len(predictions.references),
             "n_bootstrap": n_bootstrap,
             "confidence": CONFIDENCE,
+            "exchangeable": None if found is None else found.exchangeable,
             "random_state": seed,
             "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         missing = (*(not_measured or []), *left_out)
-        return cls(rows, curves, about, dict(cost or {}), missing, _notes(predictions), predictions)
+        return cls(
+            verdict,
+            original,
+            "" if found is None else str(found),
+            rows,
+            roc_curves(judge),
+            about,
+            dict(cost or {}),
+            missing,
+            notes_on(predictions),
+            worst_off(exposures(predictions)),
+            predictions,
+            dict(ids or {}),
+        )
 
     def __getitem__(self, key: tuple[str, str]) -> Row:
         for row in self.rows:
             if (row.metric, row.data) == key:
                 return row
         raise KeyError(f"{key} was not measured; there are {[(row.metric, row.data) for row in self.rows]}.")
-
-    @property
-    def headline(self) -> str | None:
-        """The attack that is strongest on the unlearned model; None if none was run."""
-        return next((curve.attack for curve in self.curves if curve.model == "unlearned"), None)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the table, one row for every metric on every data set.
@@ -146,18 +185,66 @@ class Audit:
         pandas.DataFrame
             Columns `metric`, `data`; `unlearned`, `null`, `original`, each followed by its interval (`_low`,
             `_high`); `better`, which is "lower", "higher" or "like null"; `scaled`, the place between the original (0)
-            and the null (1); `reaches_null`, whether the score lies within the null's interval or on its better
-            side. What was not measured is NaN.
+            and the null (1). What was not measured is NaN. Description: the decision is `verdict`.
         """
         return pd.DataFrame([row.as_dict() for row in self.rows])
 
+    def summary(self) -> str:
+        """Return the verdict, the same of the model before unlearning, and how to read them.
+
+        Returns
+        -------
+        str
+            A few lines; printing the audit gives the tables as well.
+        """
+        return "\n".join([self._title(), *self._headlines(), HOW_TO_READ])
+
+    def by_person(self) -> pd.DataFrame:
+        """Return exposure and risk of every person, or of every row where there are no persons, the largest first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns `data`, `of` (the id, or the row's position), `rows`, `unlearned`, `original`, `retrained`, `risk`.
+
+        Raises
+        ------
+        ValueError
+            If the audit was loaded from a file, which holds nothing of single rows.
+
+        Notes
+        -----
+        The exposure of a row is the share of unseen rows that the model is less sure of; the risk is the exposure minus
+        that under retrained models. Under an exact model the risks of single rows scatter round 0.
+        """
+        return by_label(exposures(self._held()), self.ids)
+
+    def by_class(self) -> pd.DataFrame:
+        """Return the same for every class.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `by_person`; `of` is the class as a code.
+        """
+        return by_label(exposures(self._held()), "label")
+
+    def _held(self) -> Predictions:
+        if self.predictions is None:
+            raise ValueError("this audit was loaded from a file, which holds no predictions of single rows.")
+        return self.predictions
+
     def plot(self, path: str | Path | None = None) -> Figure:
-        """Draw distances to the reference beside their null, and the ROC curve of the strongest attack.
+        """Draw the verdict's statistics beside what is chance, and the ROC curves of all models.
 
         Parameters
         ----------
         path : str, Path or None, default=None
             Where to write the figure; the ending decides the format.
+
+        See Also
+        --------
+        mlunlearn.audit.figure.draw_verdict, mlunlearn.audit.figure.draw_curves : The panels, on axes of one's own.
 
         Returns
         -------
@@ -192,7 +279,7 @@ class Audit:
         """
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(_plain(self._as_dict()), indent=1, allow_nan=False)
+        text = json.dumps(plain(self._as_dict()), indent=1, allow_nan=False)
         (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
         self.to_frame().to_csv(folder / "audit.csv", index=False)
         self.plot(folder / "audit.png")
@@ -215,13 +302,17 @@ class Audit:
         Raises
         ------
         ValueError
-            If the file was written by a later release.
+            If the file was written by another release.
         """
         saved = json.loads((Path(path) / "audit.json").read_text(encoding="utf-8"))
-        if saved["format"] > FORMAT:
-            raise ValueError(f"{path} was written in format {saved['format']}, this release reads up to {FORMAT}.")
+        if saved["format"] != FORMAT:
+            raise ValueError(f"{path} was written in format {saved['format']}, this release reads format {FORMAT}.")
         return cls(
-            rows=tuple(_row(entry) for entry in saved["rows"]),
+            verdict=verdict_from_dict(saved["verdict"]),
+            verdict_on_original=saved["verdict_on_original"] and verdict_from_dict(saved["verdict_on_original"]),
+            comparison=saved["comparison"],
+            worst=pd.DataFrame(saved["worst"]),
+            rows=tuple(row_from_dict(entry) for entry in saved["rows"]),
             curves=tuple(
                 RocCurve(**{**curve, "fpr": tuple(curve["fpr"]), "tpr": tuple(curve["tpr"])})
                 for curve in saved["curves"]
@@ -235,7 +326,10 @@ class Audit:
     def _as_dict(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "headline": self.headline,
+            "verdict": verdict_as_dict(self.verdict),
+            "verdict_on_original": self.verdict_on_original and verdict_as_dict(self.verdict_on_original),
+            "comparison": self.comparison,
+            "worst": self.worst.to_dict(orient="records"),
             "rows": [row.as_dict() for row in self.rows],
             "curves": [vars(curve) for curve in self.curves],
             "about": self.about,
@@ -248,95 +342,59 @@ class Audit:
         return str(self)
 
     def __str__(self) -> str:
-        """Return the main scores, aligned in columns."""
-        short = self._short()
-        lines = [self._title(), short.to_string(index=False)]
-        if len(short) < len(self.rows):
-            lines.append(f"{len(self.rows) - len(short)} more scores in to_frame().")
-        return "\n".join([*lines, *self._remarks()])
+        """Return the verdict, what it rests on, and the main scores, aligned in columns."""
+        lines = [self._title(), "", *self._headlines(), "", verdict_table(self.verdict).to_string(index=False)]
+        lines += [*_RULE.format(alpha=self.verdict.alpha).split("; "), "", _DESCRIPTION]
+        lines.append(short_table(self.rows, refused=self.about.get("exchangeable") is False).to_string(index=False))
+        if not self.worst.empty:
+            lines += ["", _EXPOSURE, self.worst.round(3).to_string(index=False)]
+        return "\n".join([*lines, "", *self._remarks()])
 
     def _repr_html_(self) -> str:
         """Return the same for notebooks."""
         from html import escape
 
-        remarks = "".join(f"<p>{escape(remark)}</p>" for remark in self._remarks())
-        return f"<p>{escape(self._title())}</p>{self._short().to_html(index=False)}{remarks}"
+        first, *others = [f"<p>{escape(line)}</p>" for line in self._headlines()]
+        parts = [f"<p>{escape(self._title())}</p>", first.replace("<p>", "<p><b>").replace("</p>", "</b></p>"), *others]
+        parts += [verdict_table(self.verdict).to_html(index=False), f"<p>{escape(_DESCRIPTION)}</p>"]
+        parts += [short_table(self.rows, refused=self.about.get("exchangeable") is False).to_html(index=False)]
+        return "".join([*parts, *(f"<p>{escape(remark)}</p>" for remark in self._remarks())])
 
     def _title(self) -> str:
         guarantee = self.about.get("guarantee")
         of = f" of {self.about['method']}" if "method" in self.about else ""
         sizes = ", ".join(f"{n} {name}" for name, n in self.about["sizes"].items())
-        return f"Audit{of}{f' ({guarantee})' if guarantee else ''}: {sizes} rows"
-
-    def _short(self) -> pd.DataFrame:
-        """Main scores as text; the strongest attack first."""
-        shown = [row for row in self.rows if row.metric == STRONGEST]
-        shown += [row for row in self.rows if row.metric in SHORT or row.data == "all"]
-        shown += [row for row in self.rows if row.metric in ("forgetting score", "ZRF")]
-        return pd.DataFrame(
-            {
-                "metric": row.metric,
-                "data": row.data,
-                "unlearned": _text(row.unlearned),
-                "null": _text(row.null),
-                "original": _text(row.original),
-                "better": row.better,
-                "reaches null": {True: "yes", False: "NO", None: "-"}[row.reaches_null],
-            }
-            for row in shown
+        return (
+            f"Audit{of}{f' ({guarantee})' if guarantee else ''}: {sizes} rows, {self.about['n_references']} references"
         )
 
+    def _headlines(self) -> list[str]:
+        lines = [f"VERDICT: {self.verdict}"]
+        if self.verdict_on_original is not None:
+            lines.append(f"The model before unlearning, by the same test: {self.verdict_on_original}")
+        return [*lines, *([self.comparison] if self.comparison else [])]
+
     def _remarks(self) -> list[str]:
-        remarks = ["null: a perfect unlearner's own score (further retrained models); [ ]: 95 % bootstrap interval."]
-        if self.headline is not None:
-            remarks.append(f"The strongest attack on the unlearned model is the {self.headline} attack.")
+        remarks = [
+            HOW_TO_READ,
+            f"{len(self.rows)} scores are in to_frame(), persons in by_person(), classes in by_class().",
+        ]
         if "speedup" in self.cost:
             remarks.append(
                 f"Unlearning took {self.cost['seconds']:.3g} s, {self.cost['speedup']:.3g} times as fast as retraining."
             )
-        return [*remarks, *self.notes, *(f"Not measured: {what}." for what in self.not_measured)]
+        if self.about.get("twins"):
+            remarks.append(
+                f"{self.about['twins']} forgotten rows have identical twins among the retained rows: what these still "
+                "say, no model can forget."
+            )
+        absent = (*self.verdict.absent, *self.not_measured)
+        return [*remarks, *self.notes, *(f"Not measured: {what}." for what in absent)]
 
 
-def _notes(predictions: Predictions) -> tuple[str, ...]:
-    notes = []
-    first, second = predictions.references[:2]
-    if all(_same(first[name], second[name]) for name in predictions.sizes):
-        notes.append(
-            "The retrained models agree in every output: training does not depend on the seed, so a perfect "
-            "unlearner's distances are 0."
-        )
-    if len(predictions.references) == 2:
-        notes.append("With two references the intervals do not contain the difference between seeds.")
-    return tuple(notes)
-
-
-def _same(a: Any, b: Any) -> bool:
-    if not np.array_equal(a.labels, b.labels):
-        return False
-    return a.proba is None or b.proba is None or np.array_equal(a.proba, b.proba)
-
-
-def _text(interval: BootstrapInterval | None) -> str:
-    if interval is None:
-        return "-"
-    ends = "" if np.isnan(interval.low) else f" [{interval.low:.3f}, {interval.high:.3f}]"
-    return f"{interval.estimate:.3f}{ends}"
-
-
-def _plain(value: Any) -> Any:
-    """Turn numpy numbers, tuples and NaN into what JSON has."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(entry) for name, entry in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(entry) for entry in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _row(entry: Mapping[str, Any]) -> Row:
-    intervals = {}
-    for name in ("unlearned", "null", "original"):
-        ends = [entry[f"{name}{end}"] for end in ("", "_low", "_high")]
-        intervals[name] = BootstrapInterval(*(float("nan") if value is None else value for value in ends))
-    original = None if entry["original"] is None else intervals["original"]
-    return Row(entry["metric"], entry["data"], entry["better"], intervals["unlearned"], intervals["null"], original)
+_RULE = (
+    "Declared statistics, two-sided; p corrected for their number (Holm): a retrained model is called distinguishable "
+    "with a chance of at most {alpha:.0%}."
+)
+_DESCRIPTION = "Description, no decision (retrained: further retrained models; [ ]: 95 % bootstrap interval):"
+_EXPOSURE = "Exposure (share of unseen rows that a model is less sure of; never seen: 0.5 on average):"

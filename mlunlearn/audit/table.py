@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.battery import Attacked, Battery
-from mlunlearn.audit.benchmark import scaled_score
-from mlunlearn.audit.bootstrap import BootstrapInterval
+from mlunlearn.audit.attacks.battery import Attacked
+from mlunlearn.audit.attacks.regressor_battery import battery_for
+from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
+from mlunlearn.audit.intervals.resampling import number_of_units, resample_weights, weights_of_all
+from mlunlearn.audit.metrics.benchmark import scaled_score
+from mlunlearn.audit.metrics.scores import STRONGEST, Scores, Subject, better
 from mlunlearn.audit.predictions import Predictions
-from mlunlearn.audit.resampling import number_of_units, resample_weights, weights_of_all
-from mlunlearn.audit.scores import STRONGEST, Scores, Subject, better
 
 CONFIDENCE = 0.95
-# Scores nearer than this are equal: two ways to sum the same numbers differ in the last bits.
-TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,6 @@ class Row:
             return float("nan")
         return scaled_score(self.unlearned.estimate, self.original.estimate, self.null.estimate)
 
-    @property
-    def reaches_null(self) -> bool | None:
-        """Whether the score lies within the null's interval, or on its better side; None without an interval."""
-        score, low, high = self.unlearned.estimate, self.null.low, self.null.high
-        if np.isnan(low):
-            return None
-        not_above, not_below = score <= high + TOLERANCE, score >= low - TOLERANCE
-        return bool({"lower": not_above, "higher": not_below}.get(self.better, not_above and not_below))
-
     def as_dict(self) -> dict[str, Any]:
         """Return the row as the audit's table shows it.
 
@@ -77,7 +67,7 @@ class Row:
         for name in ("unlearned", "null", "original"):
             interval = getattr(self, name) or nothing
             columns |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
-        return {**columns, "better": self.better, "scaled": self.scaled, "reaches_null": self.reaches_null}
+        return {**columns, "better": self.better, "scaled": self.scaled}
 
 
 def measure(
@@ -103,7 +93,7 @@ def measure(
     left_out : list of str
         What could not be measured, in words.
     """
-    battery = Battery(predictions, seed)
+    battery = battery_for(predictions, seed)
     attacks = {name: battery.attack(said) for name, said in predictions.models().items()}
     subjects = {
         name: Subject(predictions, said, attacks[name], attacks["retrained"])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import SkipTest
 
 import numpy as np
+import pandas as pd
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils import get_tags
+
+from mlunlearn.data import take_rows
 
 N_SAMPLES = 67  # a prime: no number of shards and slices divides it, so there are always remainder rows
 N_FEATURES = 5
@@ -22,7 +26,7 @@ class Problem:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, ...)
+    X : ndarray of shape (n_samples, ...) or data frame of shape (n_samples, n_features)
         Inputs.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
@@ -30,7 +34,7 @@ class Problem:
         Whether `y` holds labels.
     """
 
-    X: np.ndarray
+    X: Any
     y: np.ndarray
     labelled: bool
 
@@ -38,9 +42,19 @@ class Problem:
         return len(self.X)
 
     @property
-    def probe(self) -> np.ndarray:
+    def probe(self) -> Any:
         """Rows to compare predictions on."""
         return self.X[:20]
+
+    @property
+    def values(self) -> np.ndarray:
+        """Inputs as one array; of objects where the columns of a frame are of several kinds."""
+        return np.asarray(self.X)
+
+    @property
+    def continuous(self) -> bool:
+        """Whether inputs are floating-point numbers, so that any number may stand in them."""
+        return self.values.dtype.kind == "f"
 
     def spare(self, rows: Any, keep: int = 2) -> np.ndarray:
         """Return the rows that can all be forgotten with `keep` rows of every class left, in the order given."""
@@ -64,10 +78,37 @@ class Problem:
         """Return the problem with other values in some rows."""
         changed = replace(self, X=self.X.copy(), y=self.y.copy())
         if X is not None:
-            changed.X[rows] = X
+            put_rows(changed.X, rows, X)
         if y is not None:
             changed.y[rows] = y
         return changed
+
+    def others(self, rows: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> Any:
+        """Return other inputs for some rows: changed numbers or, where any number will not do, those of other rows."""
+        if self.continuous:
+            return change(self.values[rows])
+        differs = [(self.values != self.values[row]).reshape(len(self), -1).any(axis=1) for row in rows.tolist()]
+        return take_rows(self.X, np.array([np.flatnonzero(other)[0] for other in differs]))
+
+
+def put_rows(X: Any, rows: np.ndarray, values: Any) -> None:
+    """Write values into rows of an array or of a data frame, in place.
+
+    Parameters
+    ----------
+    X : ndarray or data frame
+        Changed.
+    rows : ndarray of int
+        Positions of the rows.
+    values : ndarray or data frame
+        One row for each.
+    """
+    if not isinstance(X, pd.DataFrame):
+        X[rows] = values
+        return
+    for place in range(X.shape[1]):  # column by column, so that each keeps its kind
+        column = values[:, place] if isinstance(values, np.ndarray) else values.iloc[:, place].to_numpy()
+        X.iloc[rows, place] = column
 
 
 def make_problem(estimator: Any) -> Problem:
@@ -92,7 +133,8 @@ def make_problem(estimator: Any) -> Problem:
     if not tags.input_tags.two_d_array:
         raise SkipTest(f"no problem is generated for the inputs of {type(estimator).__name__}; pass data=(X, y)")
     rng = np.random.default_rng(0)
-    n_samples = max(N_SAMPLES, 6 * getattr(estimator, "n_shards", 1) + 1)
+    n_shards = getattr(estimator, "n_shards", 1)
+    n_samples = max(N_SAMPLES, 6 * n_shards + 1 if isinstance(n_shards, int) else 0)
     X = rng.normal(size=(n_samples, N_FEATURES))
     labelled = not is_regressor(estimator)
     if labelled:
@@ -115,7 +157,7 @@ def as_problem(estimator: Any, data: Any) -> Problem:
     estimator : estimator
         What is checked.
     data : tuple of array-likes, Problem or None
-        Inputs and targets.
+        Inputs and targets. A data frame stays one.
 
     Returns
     -------
@@ -131,7 +173,7 @@ def as_problem(estimator: Any, data: Any) -> Problem:
         return data
     if data is None:
         return make_problem(estimator)
-    X, y = (np.asarray(part) for part in data)
+    X, y = data[0] if isinstance(data[0], pd.DataFrame) else np.asarray(data[0]), np.asarray(data[1])
     problem = Problem(X, y, is_classifier(estimator))
     if len(problem.spare(np.arange(len(problem)))) < MIN_SPARE:
         raise ValueError(f"data must have {MIN_SPARE} rows besides two of every class; got {len(problem)} rows.")

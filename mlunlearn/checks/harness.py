@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import numpy as np
 from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
 
 from mlunlearn.checks.data import Problem, as_problem
 from mlunlearn.checks.state import State, flatten_state
@@ -78,13 +79,13 @@ def after(model: Any, *requests: Any) -> Any:
     return twin
 
 
-def predictions(model: Any, X: np.ndarray) -> State:
+def predictions(model: Any, X: Any) -> State:
     """Return everything a model predicts for some rows."""
     methods = [name for name in ("predict", "predict_proba", "decision_function") if hasattr(model, name)]
     return flatten_state({name: getattr(model, name)(X) for name in methods})
 
 
-def as_numbers(model: Any, X: np.ndarray) -> np.ndarray:
+def as_numbers(model: Any, X: Any) -> np.ndarray:
     """Predict in the most telling form a model has, one flat vector of numbers."""
     for name in ("predict_proba", "decision_function"):
         if hasattr(model, name):
@@ -126,7 +127,7 @@ class Shown:
 
 def estimator_inside(estimator: Any) -> Any:
     """Return the estimator that an unlearner trains copies of; skip the check if it shows none."""
-    if hasattr(estimator, "steps"):
+    if isinstance(estimator, Pipeline):
         return estimator_inside(estimator.steps[-1][1])
     inner = getattr(estimator, "estimator", None)
     if inner is None:
@@ -182,10 +183,14 @@ def watch(estimator: Any, then: Callable[[int], None] = lambda n_calls: None) ->
 
 def rows_shown(calls: list[Shown], problem: Problem) -> np.ndarray:
     """Count how often each row of the problem was shown."""
-    place = {row.tobytes(): position for position, row in enumerate(problem.X)}
+    place = {_content(row): position for position, row in enumerate(problem.values)}
     counts = np.zeros(len(problem), dtype=int)
     for call in calls:
-        for row in np.asarray(call.X, dtype=problem.X.dtype):
-            if row.tobytes() in place:
-                counts[place[row.tobytes()]] += 1
+        for row in np.asarray(call.X, dtype=problem.values.dtype):
+            if _content(row) in place:
+                counts[place[_content(row)]] += 1
     return counts
+
+
+def _content(row: np.ndarray) -> Any:
+    return tuple(row.ravel()) if row.dtype.hasobject else row.tobytes()

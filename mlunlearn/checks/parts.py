@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import sys
 import types
 from collections import deque
@@ -11,6 +13,7 @@ from functools import singledispatch
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 Parts = list[tuple[str, Any]]
 Skip = Callable[[str, Any], bool]
@@ -78,6 +81,27 @@ def _(obj: Any) -> Parts:
 @parts_of.register(frozenset)
 def _(obj: Any) -> Parts:
     return _items(sorted(obj, key=repr))
+
+
+@parts_of.register
+def _(obj: pd.DataFrame) -> Parts:
+    columns = [(f"[{name!r}]", _column(obj.iloc[:, place])) for place, name in enumerate(obj.columns)]
+    numbers = obj.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)  # rows in one piece
+    return [(".index", obj.index), (".columns", obj.columns), (".attrs", obj.attrs), (".numbers", numbers), *columns]
+
+
+@parts_of.register
+def _(obj: pd.Series) -> Parts:  # its caches, and those of an index, are filled by whoever reads them
+    return [(".values", _column(obj)), (".index", obj.index), (".attrs", obj.attrs)]
+
+
+@parts_of.register
+def _(obj: pd.Index) -> Parts:
+    return [("", obj.to_numpy())]
+
+
+def _column(values: pd.Series) -> Any:
+    return values.to_numpy() if isinstance(values.dtype, np.dtype) else values.array
 
 
 @parts_of.register(bytearray)
@@ -190,6 +214,51 @@ def walk(obj: Any, skip: Skip | None = None) -> Iterator[tuple[str, Any]]:
         The leaf there: an object without parts of its own, or one that contains itself.
     """
     yield from _walk(obj, "", skip or (lambda path, part: False), set())
+
+
+def leaves_once(obj: Any, skip: Skip, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
+    """Visit everything that can be reached from an object, each part once however many ways lead there.
+
+    Parameters
+    ----------
+    obj : object
+        Where to start. Unlike `walk`, this looks into the defaults of functions and into their caches.
+    skip : callable
+        Told the path and the part; parts for which it is true are left out.
+    seen : dict
+        What was visited before, by id; grows.
+
+    Yields
+    ------
+    str
+        Path, such as ``[0].coef_``.
+    object
+        The leaf there.
+    """
+    waiting: list[tuple[str, Any]] = [("", obj)]
+    while waiting:
+        path, part = waiting.pop()
+        if isinstance(part, types.ModuleType) or id(part) in seen or skip(path, part):
+            continue
+        seen[id(part)] = part  # kept, so that no other object gets its id meanwhile
+        parts = _remembered(part) or parts_of(part)
+        if not parts:
+            yield path, part
+        waiting += [(f"{path}{name}", inner) for name, inner in parts]
+
+
+def _remembered(obj: Any) -> Parts:
+    """Name what functions remember besides what `parts_of` tells: default values, and results in a cache."""
+    if isinstance(obj, types.FunctionType):
+        defaults = [*enumerate(obj.__defaults__ or ()), *(obj.__kwdefaults__ or {}).items()]
+        return [*parts_of(obj), *((f".default[{name!r}]", value) for name, value in defaults)]
+    if isinstance(obj, (classmethod, staticmethod)):
+        return [("", obj.__func__)]
+    if isinstance(obj, property):
+        return [("", function) for function in (obj.fget, obj.fset) if function is not None]
+    if isinstance(obj, functools._lru_cache_wrapper):
+        return [(".cache", part) for part in gc.get_referents(obj) if not isinstance(part, type)]
+    return []
 
 
 def _walk(obj: Any, path: str, skip: Skip, above: set[int]) -> Iterator[tuple[str, Any]]:

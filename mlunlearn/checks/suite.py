@@ -12,7 +12,7 @@ from unittest import SkipTest
 from sklearn import config_context
 from sklearn.exceptions import EstimatorCheckFailedWarning
 
-from mlunlearn.checks import contract, exactness, failures, hygiene, influence, law, sharded
+from mlunlearn.checks import contract, copies, exactness, failures, hygiene, influence, law, rounding, settings, sharded
 from mlunlearn.checks.harness import Check
 
 UNSTABLE = re.compile(r"\s|\{[^{}]*\}|at 0x[0-9a-f]+")  # differs between processes, which spread tests by name
@@ -36,6 +36,8 @@ CONTRACT: tuple[Check, ...] = (
     hygiene.check_clone_and_refit,
     hygiene.check_seeds,
     hygiene.check_n_jobs_changes_no_bit,
+    settings.check_nonsense_is_refused_before_training,
+    copies.check_no_copy_is_left,
 )
 NO_TRACE: tuple[Check, ...] = (influence.check_no_mark_is_left,)
 NO_INFLUENCE: tuple[Check, ...] = (*NO_TRACE, influence.check_forgotten_rows_have_no_influence)
@@ -52,8 +54,17 @@ SAME_BITS: tuple[Check, ...] = (
     sharded.check_receipts_count_the_work,
     sharded.check_cost_follows_the_formula,
 )
+SAME_UP_TO_ROUNDING: tuple[Check, ...] = (
+    rounding.check_unlearn_equals_fit_without_up_to_rounding,
+    rounding.check_rounding_does_not_add_up,
+    rounding.check_forgotten_rows_leave_rounding_alone,
+    exactness.check_every_row_is_learned_until_it_is_forgotten,
+    exactness.check_process_restart,
+    failures.check_edited_data_is_noticed,
+)
 CHECKS: dict[str | None, tuple[Check, ...]] = {
     "bits": (*CONTRACT, *SAME_BITS, *NO_INFLUENCE),
+    "rounding": (*CONTRACT, *SAME_UP_TO_ROUNDING),
     "law": (*CONTRACT, law.check_law_equals_fit_without, *NO_TRACE),
     "influence": (*CONTRACT, *NO_INFLUENCE),
     None: (*CONTRACT, law.check_unlearning_moves_towards_retraining),
@@ -69,8 +80,9 @@ def unlearner_checks(estimator: Any, *, data: Any = None) -> Iterator[tuple[Any,
         An unlearner, not fitted. It has to offer ``fit(X, y, exclude=None)``, ``unlearn(forget_idx)``, ``predict``,
         ``forgotten_`` and ``receipts_``, and to declare ``guarantee`` and ``exactness``. Its parameters are kept; only
         a ``random_state`` that is no integer is set.
-    data : tuple of arrays (X, y) or None, default=None
-        A small problem for estimators that cannot learn a table of five numbers a row; some 60 rows are enough.
+    data : tuple (X, y) or None, default=None
+        A small problem for estimators that cannot learn a table of five numbers a row; some 60 rows are enough. `X` is
+        an array or a data frame, and given to `fit` as such.
 
     Yields
     ------
@@ -115,7 +127,7 @@ def check_unlearner(
 
     The counterpart of `sklearn.utils.estimator_checks.check_estimator` for the verb `unlearn`: requests and receipts,
     failures, side effects, and the notion of exactness that the class declares, tested against models that never saw
-    the forgotten rows.
+    the forgotten rows. ``docs/guide-own-method.md`` shows how to write a method that passes.
 
     Parameters
     ----------
@@ -126,8 +138,8 @@ def check_unlearner(
         so.
     expected_failed_checks : mapping or None, default=None
         Names of checks that are expected to fail, each with the reason; they never raise.
-    data : tuple of arrays (X, y) or None, default=None
-        A small problem for estimators that cannot learn the generated one.
+    data : tuple (X, y) or None, default=None
+        A small problem for estimators that cannot learn the generated one: an array or a data frame, and an array.
 
     Returns
     -------
@@ -143,6 +155,26 @@ def check_unlearner(
     See Also
     --------
     parametrize_with_unlearner_checks : The same as tests, one for each check.
+
+    Notes
+    -----
+    An unlearner built on ``mlunlearn.base.UnlearnerMixin`` has its receipts written for it. Any other one appends a
+    `mlunlearn.Receipt`, or an object with the same attributes, to ``receipts_`` at every request. Read are
+
+    - ``rows`` and ``already``: the positions, in the data given to `fit`, that this request forgot, and those it named
+      that had been forgotten before, both as ascending integer arrays;
+    - ``n_retained``: how many rows are retained afterwards;
+    - ``guarantee``: that of the class;
+    - ``seconds``: how long the request took;
+    - ``work``: a ``mlunlearn.receipts.Work`` whose ``samples`` is the number of rows that were read to serve the
+      request, counted once for each pass, and whose ``full`` is the number that a fit on all retained rows would read.
+      Where the unlearner has an ``estimator`` inside and is exact to the bit, both are recounted.
+
+    A class with ``exactness = "rounding"`` also declares ``rounding``: how far rounding may lead, as a share of the
+    largest number of an attribute, or of one where that is less. Settings that make no sense are tried where the class
+    declares ``_parameter_constraints``. Copies of forgotten rows are searched for in the model, in global variables
+    and class attributes of the packages that its classes come from, and in files written to the working directory
+    and to that for temporary files.
 
     Examples
     --------
@@ -200,8 +232,8 @@ def parametrize_with_unlearner_checks(
         Unlearners, not fitted.
     expected_failed_checks : callable or None, default=None
         Told an estimator, returns the names of the checks that are expected to fail for it, each with the reason.
-    data : tuple of arrays (X, y) or None, default=None
-        A small problem for estimators that cannot learn the generated one.
+    data : tuple (X, y) or None, default=None
+        A small problem for estimators that cannot learn the generated one: an array or a data frame, and an array.
 
     Returns
     -------

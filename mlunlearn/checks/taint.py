@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlunlearn.checks.archives import unpacked
 from mlunlearn.checks.parts import walk
 
 NAN_BITS = 0x7FF8_0DE1_E7ED_0000  # a quiet NaN whose payload no arithmetic of its own makes; float32 keeps its head
@@ -43,7 +44,8 @@ def find_marks(obj: Any, rows: Any, *, mark: float | None = None) -> dict[str, s
         A model, for instance; its private attributes, the arrays its arrays are views of, and its training data are
         searched as well.
     rows : array-like of numbers, shape (n_rows, ...)
-        The forgotten rows: their bytes are searched for, as double and as single precision.
+        The forgotten rows: their bytes are searched for, in double, single and half precision (``float16`` and
+        ``bfloat16``), and in bytes that are compressed (zlib, gzip, bzip2, xz, zip and with it ``.npz``).
     mark : float or None, default=None
         What the rows were filled with: NaN, or a huge value. Then NaN and infinities, or numbers of its order of
         magnitude, are reported as well.
@@ -61,8 +63,8 @@ def find_marks(obj: Any, rows: Any, *, mark: float | None = None) -> dict[str, s
     >>> find_marks({"kept": X[:1], "sum": X.sum()}, X[1:], mark=1e12)
     {"['kept']": 'holds the bytes of a forgotten row', "['sum']": 'carries the mark: 1e+12'}
     """
-    needles = _needles(rows, each_value=mark is not None)
-    found = {path: _trace(leaf, needles, mark) for path, leaf in walk(obj)}
+    needles = needles_of(rows, each_value=mark is not None)
+    found = {path: trace(leaf, needles, mark) for path, leaf in walk(obj)}
     return {path: how for path, how in found.items() if how}
 
 
@@ -79,27 +81,71 @@ def holds_bytes(saved: bytes, rows: Any) -> bool:
     Returns
     -------
     bool
-        Whether they do, in double or single precision.
+        Whether they do, in double, single or half precision, plain or compressed.
     """
-    return any(needle in saved for needle in _needles(rows))
+    return _holds(saved, needles_of(rows))
 
 
-def _needles(rows: Any, each_value: bool = False) -> set[bytes]:
+def needles_of(rows: Any, each_value: bool = False) -> set[bytes]:
+    """List the bytes that rows consist of in the usual precisions.
+
+    Parameters
+    ----------
+    rows : array-like of numbers, shape (n_rows, ...)
+        The rows.
+    each_value : bool, default=False
+        Whether single numbers, in double precision, count as well.
+
+    Returns
+    -------
+    set of bytes
+        What to search for. Shortened rows of eight bytes and less are left out, as chance would find them.
+    """
     rows = np.asarray(rows, dtype=np.float64)
-    single = [row.astype(np.float32).tobytes() for row in rows]
+    with np.errstate(over="ignore"):
+        shortened = [short.tobytes() for row in rows for short in _shortened(row)]
     values = rows.ravel() if each_value else []
-    return {*(row.tobytes() for row in rows), *(row for row in single if len(row) > 8), *(v.tobytes() for v in values)}
+    return {*(r.tobytes() for r in rows), *(s for s in shortened if len(s) > 8), *(v.tobytes() for v in values)}
 
 
-def _trace(leaf: Any, needles: set[bytes], mark: float | None) -> str | None:
+def _shortened(row: np.ndarray) -> list[np.ndarray]:
+    """Write a row in single precision, as float16 and as bfloat16, rounded or cut off; and each in wider numbers."""
+    single, half = row.astype(np.float32), row.astype(np.float16)
+    bits = single.view(np.uint32)
+    brains = [(bits + 0x7FFF + ((bits >> 16) & 1)) >> 16, bits >> 16]
+    wide = [single, half.astype(np.float32), *((brain << 16).view(np.float32) for brain in brains)]
+    return [half, *(brain.astype(np.uint16) for brain in brains), *wide, *(each.astype(np.float64) for each in wide)]
+
+
+def _holds(saved: bytes | bytearray, needles: set[bytes]) -> bool:
+    return any(needle in content for content in unpacked(bytes(saved)) for needle in needles)
+
+
+def trace(leaf: Any, needles: set[bytes], mark: float | None = None) -> str | None:
+    """Say what of forgotten rows a leaf holds.
+
+    Parameters
+    ----------
+    leaf : object
+        Bytes, a number or an array; anything else holds nothing.
+    needles : set of bytes
+        See `needles_of`.
+    mark : float or None, default=None
+        See `find_marks`.
+
+    Returns
+    -------
+    str or None
+        What was found.
+    """
     if isinstance(leaf, (bytes, bytearray)):
         held = leaf
     elif isinstance(leaf, (float, complex, np.ndarray, np.generic)):
         values = np.asarray(leaf)
-        held = _whole(values).tobytes()
+        held = b"".join({_whole(values).tobytes(), values.tobytes("C"), values.tobytes("F")})
     else:
         return None
-    if any(needle in held for needle in needles):
+    if _holds(held, needles):
         return "holds the bytes of a forgotten row"
     if mark is None or isinstance(leaf, (bytes, bytearray)) or values.dtype.kind not in "fc":
         return None

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
 
+from mlunlearn.checksums import checksum
+
 _PERMUTATION = 0xA110C  # names the draw among those of a fit's root seed
+_STRETCH = 2**16  # positions that are looked up, and copied, together
 
 
-@dataclass(frozen=True)
 class Allocation:
-    """The shard and the slice of every row given to `fit`.
+    """The shard and the slice of every row that is retained; never changed.
 
     Parameters
     ----------
-    shard : ndarray of int, shape (n_samples,)
-        Shard of each row.
-    slice : ndarray of int, shape (n_samples,)
-        Slice of each row within its shard; slice 0 is learned first.
-    order : ndarray of int, shape (n_samples,)
+    order : ndarray of int
         Positions in training order: shard by shard, slice by slice, in random order within a slice.
-    n_shards, n_slices : int
-        How many of each.
+    sizes : ndarray of int, shape (n_shards, n_slices)
+        How many of them are in each slice.
+    n_samples : int
+        Rows given to `fit`.
+    seed : int or None, default=None
+        What `order` and `sizes` follow from, if they follow from a seed alone. Then the seed is saved and not they.
+
+    Notes
+    -----
+    Of a forgotten row nothing is kept: among rows that are ordered by the hashes of their ids, a place tells a hash.
 
     Examples
     --------
@@ -31,20 +38,38 @@ class Allocation:
     >>> allocation = allocate_uniform(6, n_shards=2, n_slices=3, seed=0)
     >>> sorted(allocation.rows(0).tolist() + allocation.rows(1).tolist())
     [0, 1, 2, 3, 4, 5]
+    >>> int(allocation.without(np.array([4])).shard[4])
+    -1
     """
 
-    shard: np.ndarray
-    slice: np.ndarray
-    order: np.ndarray
-    n_shards: int
-    n_slices: int
+    def __init__(self, order: np.ndarray, sizes: np.ndarray, n_samples: int, seed: int | None = None):
+        self.n_shards, self.n_slices = sizes.shape
+        self.sizes = sizes
+        self._n_samples, self._seed = n_samples, seed
+        order = order.astype(np.int32 if n_samples < 2**31 else np.int64)
+        self._rows = [part.copy() for part in np.split(order, np.cumsum(sizes.sum(axis=1))[:-1])]
+        cells = np.full(n_samples, -1, dtype=np.int32)
+        cells[order] = np.repeat(np.arange(sizes.size), sizes.ravel())
+        self._cells = [cells[start : start + _STRETCH].copy() for start in range(0, n_samples, _STRETCH)]
 
-    @cached_property
-    def _ends(self) -> np.ndarray:
-        return np.concatenate([[0], np.cumsum(np.bincount(self.shard, minlength=self.n_shards))])
+    @property
+    def shard(self) -> np.ndarray:
+        """Shard of each row given to `fit`; -1 for those that are forgotten."""
+        return np.concatenate(self._cells).astype(np.intp) // self.n_slices
+
+    @property
+    def slice(self) -> np.ndarray:
+        """Slice of each row within its shard; slice 0 is learned first; -1 for those that are forgotten."""
+        cells = np.concatenate(self._cells).astype(np.intp)
+        return np.where(cells < 0, -1, cells % self.n_slices)
+
+    @property
+    def order(self) -> np.ndarray:
+        """Positions of the retained rows in training order."""
+        return np.concatenate(self._rows).astype(np.intp)
 
     def rows(self, shard: int) -> np.ndarray:
-        """Look up which rows a shard holds.
+        """Look up which retained rows a shard holds.
 
         Parameters
         ----------
@@ -56,23 +81,101 @@ class Allocation:
         ndarray of int
             Positions in training order.
         """
-        return self.order[self._ends[shard] : self._ends[shard + 1]]
+        return self._rows[shard].astype(np.intp)
 
-    def counts(self, retained: np.ndarray) -> np.ndarray:
+    def cells(self, positions: np.ndarray) -> np.ndarray:
+        """Number the slices of all shards in one row, and look rows up.
+
+        Parameters
+        ----------
+        positions : ndarray of int
+            Ascending positions of rows.
+
+        Returns
+        -------
+        ndarray of int
+            ``shard * n_slices + slice`` of each; -1 for those that are forgotten.
+        """
+        found = [self._cells[number][some - number * _STRETCH] for number, some in _by_stretch(positions)]
+        return np.concatenate([*found, np.zeros(0, dtype=np.int32)])
+
+    def counts(self, retained: Any) -> np.ndarray:
         """Count rows by shard and slice.
 
         Parameters
         ----------
         retained : ndarray of bool, shape (n_samples,), or slice
-            Which rows to count.
+            Which rows to count; forgotten ones are not.
 
         Returns
         -------
         ndarray of int, shape (n_shards, n_slices)
             The counts.
         """
-        cells = (self.shard * self.n_slices + self.slice)[retained]
-        return np.bincount(cells, minlength=self.n_shards * self.n_slices).reshape(self.n_shards, self.n_slices)
+        cells = np.concatenate(self._cells)[retained]
+        return np.bincount(cells[cells >= 0], minlength=self.sizes.size).reshape(self.sizes.shape)
+
+    def without(self, positions: np.ndarray) -> Allocation:
+        """Return the allocation of the other rows.
+
+        Parameters
+        ----------
+        positions : ndarray of int
+            Ascending positions of retained rows.
+
+        Returns
+        -------
+        Allocation
+            Shares all shards but those that hold one of the rows.
+        """
+        left = type(self).__new__(type(self))
+        vars(left).update(vars(self), _rows=list(self._rows), _cells=list(self._cells))
+        cells = self.cells(positions)
+        left.sizes = self.sizes - np.bincount(cells, minlength=self.sizes.size).reshape(self.sizes.shape)
+        shards = cells // self.n_slices
+        for shard in np.unique(shards).tolist():
+            rows = self._rows[shard]
+            left._rows[shard] = rows[~np.isin(rows, positions[shards == shard], assume_unique=True)]
+        for number, some in _by_stretch(positions):
+            left._cells[number] = self._cells[number].copy()
+            left._cells[number][some - number * _STRETCH] = -1
+        return left
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A seed instead of what follows from it; and never what follows from what."""
+        if self._seed is None:
+            order = np.concatenate(self._rows)
+            return {"order": order, "sizes": self.sizes, "n_samples": self._n_samples}
+        return {
+            "drawn": (self._n_samples, self.n_shards, self.n_slices, self._seed),
+            "forgotten": np.flatnonzero(np.concatenate(self._cells) < 0),
+            "checksum": checksum(self.order),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Draw again what was not saved."""
+        if "drawn" not in state:
+            self.__init__(**state)  # type: ignore[misc]
+            return
+        vars(self).update(vars(allocate_uniform(*state["drawn"]).without(state["forgotten"])))
+        if checksum(self.order) != state["checksum"]:
+            raise RuntimeError(
+                f"numpy {np.__version__} draws another allocation of rows to shards from the same seed than the "
+                "release that this model was saved with; load it with that release."
+            )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+def _by_stretch(positions: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    numbers = positions // _STRETCH
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    for start, stop in pairwise([*starts.tolist(), len(positions)]):
+        yield int(numbers[start]), positions[start:stop]
 
 
 def allocate_uniform(n_samples: int, n_shards: int, n_slices: int, seed: int) -> Allocation:
@@ -100,7 +203,7 @@ def allocate_uniform(n_samples: int, n_shards: int, n_slices: int, seed: int) ->
     deck = _shuffled(n_samples, seed)
     order = np.concatenate([deck[shard::n_shards] for shard in range(n_shards)])
     sizes = [len(range(shard, n_samples, n_shards)) for shard in range(n_shards)]
-    return _cut(order, np.array(sizes), n_slices)
+    return Allocation(order, _even_slices(np.array(sizes), n_slices), n_samples, seed)
 
 
 def allocate_by_id(hashes: np.ndarray, n_shards: int, n_slices: int) -> Allocation:
@@ -120,8 +223,9 @@ def allocate_by_id(hashes: np.ndarray, n_shards: int, n_slices: int) -> Allocati
     """
     rest, shard = np.divmod(hashes, np.uint64(n_shards))
     rest, part = np.divmod(rest, np.uint64(n_slices))
-    order = np.lexsort((rest, part, shard))
-    return Allocation(shard.astype(np.intp), part.astype(np.intp), order, n_shards, n_slices)
+    cells = shard.astype(np.intp) * n_slices + part.astype(np.intp)
+    sizes = np.bincount(cells, minlength=n_shards * n_slices).reshape(n_shards, n_slices)
+    return Allocation(np.lexsort((rest, cells)), sizes, len(hashes))
 
 
 def allocate_by_risk(
@@ -165,11 +269,12 @@ def allocate_by_risk(
     """
     deck = _shuffled(len(probability), seed)
     ranked = deck[np.argsort(probability[deck], kind="stable")]
-    by_unit = _cut(ranked, _fill(probability[ranked], max_requests), n_slices)
-    place = np.empty(len(ranked), dtype=np.intp)
+    unit_sizes = _even_slices(_fill(probability[ranked], max_requests), n_slices)
+    place, cells = np.empty(len(ranked), dtype=np.intp), np.empty(len(ranked), dtype=np.intp)
     place[ranked] = np.arange(len(ranked))
-    order = np.argsort(place[units], kind="stable")
-    return Allocation(by_unit.shard[units], by_unit.slice[units], order, by_unit.n_shards, n_slices)
+    cells[ranked] = np.repeat(np.arange(unit_sizes.size), unit_sizes.ravel())
+    sizes = np.bincount(cells[units], minlength=unit_sizes.size).reshape(unit_sizes.shape)
+    return Allocation(np.argsort(place[units], kind="stable"), sizes, len(units))
 
 
 def _shuffled(n: int, seed: int) -> np.ndarray:
@@ -188,11 +293,7 @@ def _fill(probability: np.ndarray, max_requests: float) -> np.ndarray:
     return np.array(sizes)
 
 
-def _cut(order: np.ndarray, sizes: np.ndarray, n_slices: int) -> Allocation:
-    """Cut an order into shards of the given sizes, and each into slices that differ by one, the longer ones first."""
+def _even_slices(sizes: np.ndarray, n_slices: int) -> np.ndarray:
+    """Cut shards of these sizes into slices that differ by one, the longer ones first."""
     short, longer = np.divmod(sizes, n_slices)
-    slice_sizes = short[:, None] + (np.arange(n_slices) < longer[:, None])
-    shard, part = np.empty(len(order), dtype=np.intp), np.empty(len(order), dtype=np.intp)
-    shard[order] = np.repeat(np.arange(len(sizes)), sizes)
-    part[order] = np.repeat(np.tile(np.arange(n_slices), len(sizes)), slice_sizes.ravel())
-    return Allocation(shard, part, order, len(sizes), n_slices)
+    return short[:, None] + (np.arange(n_slices) < longer[:, None])

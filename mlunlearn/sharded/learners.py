@@ -17,16 +17,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from mlunlearn.data import Block
 from mlunlearn.labels import fit_labels
+from mlunlearn.passes import FEWEST_ROWS, n_samples_of, pass_seeds, split_passes
 from mlunlearn.seeds import derive_seeds, seed_parameters, set_seed
-from mlunlearn.training import (
-    FEWEST_ROWS,
-    accepts,
-    fit_block,
-    fresh_copy,
-    n_samples_of,
-    pass_seeds,
-    split_passes,
-)
+from mlunlearn.training import accepts, fit_block, fresh_copy
 
 DEFAULT_EPOCHS = 20
 

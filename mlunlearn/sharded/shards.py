@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from tqdm.auto import tqdm
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
-from mlunlearn.generators import seeded_generators
+from mlunlearn.generators import TURNS, seeded_generators
 from mlunlearn.parameters import check_choice, check_count, check_positive, check_share
 from mlunlearn.receipts import Work
 from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
@@ -25,7 +24,9 @@ from mlunlearn.seeds import GENERATORS, derive_seeds
 from mlunlearn.sharded.aggregation import weighted_mean
 from mlunlearn.sharded.allocation import Allocation, allocate_by_id, allocate_by_risk, allocate_uniform
 from mlunlearn.sharded.learners import Learner, learner_for
-from mlunlearn.training import Task, as_estimator, check_takes_weight, inherit_tags, one_thread, template_of
+from mlunlearn.state import Exactness, Task
+from mlunlearn.threads import one_thread
+from mlunlearn.training import as_estimator, check_takes_weight, inherit_tags, template_of
 
 Checkpoints = list[BaseEstimator | None]
 
@@ -69,7 +70,7 @@ def train_shard(
             if sizes[part]:
                 seen, union = ends[part] if model is not None else 0, slice(0, ends[part + 1])
                 shown = block.take(np.arange(ends[part + 1])) if private else block.part(union)
-                with seeded_generators(derive_seeds(*key, part, GENERATORS)[0]):
+                with TURNS, seeded_generators(derive_seeds(*key, part, GENERATORS)[0]):
                     model = learner.advance(model, shown, seen, (*key, part), classes)
             trained = sizes[part] and model is not None
             spent.append(learner.samples(ends[part], int(sizes[part])) if trained else 0)
@@ -86,17 +87,14 @@ class Job(NamedTuple):
         Which one, and from which slice on.
     block : Block
         Its retained rows, in training order.
-    positions : ndarray of int
-        Their positions.
-    changed : sequence of int
-        Slices whose rows are not those that were trained on before.
+    sizes : ndarray of int, shape (n_slices,)
+        How many of them are in each slice.
     """
 
     shard: int
     start: int
     block: Block
-    positions: np.ndarray
-    changed: Sequence[int]
+    sizes: np.ndarray
 
 
 class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
@@ -113,6 +111,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         sample_weight: Any = None,
         *,
         sample_ids: Any = None,
+        id_key: bytes | None = None,
         exclude: Any = None,
         deletion_probability: Any = None,
     ) -> Self:
@@ -128,9 +127,14 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             Weights, passed on to the estimator. Zero weight is not removal.
         sample_ids : array-like of shape (n_samples,) or None, default=None
             Integer or string ids of records, persons or sources, stored as keyed hashes. The id alone then decides
-            the shard and slice, so all rows of an id are together; `unlearn` takes ids as ``forget_ids``.
-        exclude : array-like of int, boolean mask or slice, default=None
-            Rows to leave out, as if they had been forgotten already: the model that `unlearn` has to match.
+            the shard and slice, so all rows of an id are together; `unlearn` takes ids as ``forget_ids``. A Series is
+            aligned with a data frame `X`.
+        id_key : bytes of length 16 or more, or None, default=None
+            Secret key of the hashes. It is never saved with the model: `attach_key` gives it back, and once it is
+            destroyed nobody can tell whose the hashes were. Without it the key follows from the seed.
+        exclude : array-like of int, boolean mask, slice or labels, default=None
+            Rows to leave out, in the forms that `unlearn` takes, as if they had been forgotten already: the model that
+            `unlearn` has to match.
         deletion_probability : array-like of shape (n_samples,) or None, default=None
             Known probability that each row is asked to be forgotten. Shards are then filled so that each expects
             fewer than ``max_requests`` requests, and their number follows from that.
@@ -145,7 +149,8 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         ValueError
             If the input is not what the estimator takes; an earlier fit is left as it was.
         """
-        return self._fit_anew(X, y, sample_weight, sample_ids, exclude, deletion_probability=deletion_probability)
+        given = (X, y, sample_weight, sample_ids, id_key, exclude)
+        return self._fit_anew(*given, deletion_probability=deletion_probability)
 
     # ------------------------------------------------------- the two hooks
 
@@ -156,7 +161,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self._flat = np.ndim(self._data.y) == 1
         check_takes_weight(self._learner.estimator, self._data.weight, self._learner.call)
         self.n_slices_ = self._learner.n_slices
-        self.allocation_ = self._allocate(deletion_probability)
+        self.allocation_ = self._allocate(deletion_probability).without(self._forgotten)
         self.n_shards_ = self.allocation_.n_shards
         self._shard_classes: list[Any] = [None] * self.n_shards_
         self._spent: list[list[int]] = [[] for _ in range(self.n_shards_)]
@@ -166,38 +171,30 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _unlearn(self, request: ForgetRequest) -> Work:
         rows = request.rows
-        shards = self.allocation_.shard[rows]
+        shards = self.allocation_.cells(rows) // self.n_slices_
         hit = np.unique(shards).tolist()
         starts = self._train((self._cut_out(shard, rows[shards == shard]) for shard in hit), len(hit))
+        self.allocation_ = self.allocation_.without(rows)
         samples = sum(sum(self._spent[shard][start:]) for shard, start in zip(hit, starts, strict=True))
         return Work(samples, sum(map(sum, self._spent)), {"shards": hit, "slices": starts})
 
     def _cut_out(self, shard: int, gone: np.ndarray) -> Job:
         """Take what is left of a shard, refuse it if it was edited, and find the slice to restart from."""
-        hit = np.unique(self.allocation_.slice[gone]).tolist()
-        rows = self._retained_rows(shard)
-        left = rows[~np.isin(rows, gone, assume_unique=True)]
-        block = self._data.block(left)
-        for part, stretch in enumerate(self._slices(left)):
-            group = shard * self.n_slices_ + part
-            if part in hit:
-                self._read(group)  # with the rows that go
-            else:
-                self._refuse_edited(group, block.part(stretch))
-        start = min(hit)
+        rows, slices = self._retained_rows(shard), self._slices(shard)
+        keep = ~np.isin(rows, gone, assume_unique=True)
+        block = self._read(rows[keep])
+        start = int(slices[~keep].min())
         if self._task == "classifier" and not np.array_equal(np.unique(block.y), self._shard_classes[shard]):
             start = 0  # the shard lost a label, and its first slice was told all labels
-        return Job(shard, start, block, left, hit)
+        return Job(shard, start, block, np.bincount(slices[keep], minlength=self.n_slices_))
 
     # ------------------------------------------------------------ training
 
     def _check_parameters(self) -> None:
         check_count("n_shards", self.n_shards)
         check_count("n_slices", self.n_slices)
-        if self.epochs is not None:
-            check_positive("epochs", self.epochs)
-        if self.max_requests is not None:
-            check_share("max_requests", self.max_requests)
+        check_positive("epochs", self.epochs, optional=True)
+        check_share("max_requests", self.max_requests, zero=False, optional=True)
         check_choice("weighting", self.weighting, ("uniform", "size"))
 
     def _try_out(self) -> None:
@@ -213,14 +210,14 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         shards = [rows for rows in map(self._retained_rows, range(self.n_shards_)) if len(rows)]
         if self._task == "regressor":
             return self._data.block(shards[0])
-        return self._data.block(max(shards, key=lambda rows: len(np.unique(self._data.labels(rows)))))
+        return self._data.block(max(shards, key=lambda rows: len(self._data.labels_among(rows))))
 
     def _trial(self, block: Block) -> BaseEstimator | None:
         sizes = np.array([len(part) for part in np.array_split(np.arange(len(block)), self.n_slices_)])
         classes = np.unique(block.y) if self._task == "classifier" else None
         return train_shard(self._learner, block, sizes, [], classes, (self.seed_, 0))[0][-1]
 
-    def _earned_exactness(self) -> str | None:
+    def _earned_exactness(self) -> Exactness | None:
         return "bits" if self.reproducible_ else "influence"
 
     def _allocate(self, deletion_probability: Any) -> Allocation:
@@ -230,7 +227,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             bound = self.max_requests or probability.sum() / self.n_shards
             return allocate_by_risk(probability, units, min(bound, 1.0), n_slices, self.seed_)
         if self._ids is not None:
-            return allocate_by_id(self._ids, self.n_shards, n_slices)
+            return allocate_by_id(self._ids.hashes, self.n_shards, n_slices)
         if n_samples < self.n_shards:
             raise ValueError(f"n_samples={n_samples} rows cannot fill n_shards={self.n_shards}; use fewer shards.")
         return allocate_uniform(n_samples, self.n_shards, n_slices, self.seed_)
@@ -243,7 +240,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             )
         if self._ids is None:
             return probability, np.arange(self.n_samples_fit_)
-        names, units = np.unique(self._ids, return_inverse=True)
+        names, units = np.unique(self._ids.hashes, return_inverse=True)
         highest = np.zeros(len(names))
         np.maximum.at(highest, units, probability)
         return highest, units
@@ -251,53 +248,49 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _fresh_jobs(self) -> Iterator[Job]:
         for shard in range(self.n_shards_):
             rows = self._retained_rows(shard)
-            yield Job(shard, 0, self._data.block(rows), rows, range(self.n_slices_))
+            sizes = np.bincount(self._slices(shard), minlength=self.n_slices_)
+            yield Job(shard, 0, self._data.block(rows), sizes)
 
     def _train(self, jobs: Iterable[Job], n_total: int) -> list[int]:
         """Train shards, in parallel, put the results in place at the end, and tell which slices they started from.
 
         Jobs are drawn one by one, so that the rows of few shards are in memory at once.
         """
-        checkpoints, spent = list(self.checkpoints_), list(self._spent)
-        classes, checksums = list(self._shard_classes), dict(self._checksums)
+        checkpoints, spent, classes = list(self.checkpoints_), list(self._spent), list(self._shard_classes)
         shards: list[int] = []
         starts: list[int] = []
 
         def tasks() -> Iterator[Any]:
-            for shard, start, block, positions, changed in jobs:
+            for shard, start, block, sizes in jobs:
                 shards.append(shard)
                 starts.append(start)
-                stretches = self._slices(positions)
-                for part in changed:
-                    checksums[shard * self.n_slices_ + part] = block.part(stretches[part]).checksum
                 classes[shard] = np.unique(block.y) if self._task == "classifier" else None
-                sizes = np.bincount(self.allocation_.slice[positions], minlength=self.n_slices_)
                 kept = self.checkpoints_[shard][:start]
                 yield delayed(train_shard)(self._learner, block, sizes, kept, classes[shard], (self.seed_, shard))
 
         trained = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks())
-        progress = tqdm(trained, desc=type(self).__name__, total=n_total, unit="shard", disable=not self.verbose)
-        for place, result in enumerate(progress):
+        if self.verbose:  # without a bar no lock of tqdm's is taken, which an interrupt might leave locked
+            trained = tqdm(trained, desc=type(self).__name__, total=n_total, unit="shard")
+        for place, result in enumerate(trained):
             shard, (checkpoints[shard], newly_spent) = shards[place], result
             spent[shard] = [*spent[shard][: self.n_slices_ - len(newly_spent)], *newly_spent]
-        self.checkpoints_, self._spent = checkpoints, spent
-        self._shard_classes, self._checksums = classes, checksums
+        self.checkpoints_, self._spent, self._shard_classes = checkpoints, spent, classes
         return starts
 
     def _retained_rows(self, shard: int) -> np.ndarray:
-        rows = self.allocation_.rows(shard)
-        return rows[~self.forgotten_[rows]]
+        return self.allocation_.rows(shard)
 
-    def _slices(self, rows: np.ndarray) -> list[slice]:
-        """Where each slice stands among rows of a shard."""
-        ends = np.searchsorted(self.allocation_.slice[rows], np.arange(self.n_slices_ + 1)).tolist()
-        return [slice(*pair) for pair in pairwise(ends)]
+    def _slices(self, shard: int) -> np.ndarray:
+        """Slice of each retained row of a shard, in training order."""
+        return np.repeat(np.arange(self.n_slices_), self.allocation_.sizes[shard])[: len(self._retained_rows(shard))]
 
-    def _group(self, group: int) -> np.ndarray:
-        """Rows of one slice: what is read again may be less than a shard, and is checked slice by slice."""
-        shard, part = divmod(group, self.n_slices_)
-        rows = self._retained_rows(shard)
-        return rows[self._slices(rows)[part]]
+    @property
+    def _n_groups(self) -> int:
+        return self.n_shards_ * self.n_slices_
+
+    def _groups_of(self, rows: np.ndarray) -> np.ndarray:
+        """Slices: what is read again may be less than a shard."""
+        return self.allocation_.cells(rows)
 
     # ---------------------------------------------------------- prediction
 
@@ -309,7 +302,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _aggregate(self, predict: Any, X: Any) -> np.ndarray:
         X = self._check_input(X, reset=False)
-        sizes = self.allocation_.counts(~self.forgotten_).sum(axis=1)
+        sizes = self.allocation_.sizes.sum(axis=1)
         weights = sizes if self.weighting == "size" else (sizes > 0).astype(int)
         inner = self._learner.estimator
         return weighted_mean([predict(model, rows_for(inner, X)) for model in self.estimators_], weights[weights > 0])

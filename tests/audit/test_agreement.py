@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import jensenshannon
 from scipy.special import softmax
 
-from mlunlearn.audit.agreement import activation_distance, completeness, js_divergence, zrf
+from mlunlearn.audit.metrics.agreement import activation_distance, completeness, js_divergence, zrf
 
 LN2 = math.log(2.0)
 ONE_HOT = np.eye(2)

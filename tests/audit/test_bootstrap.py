@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlunlearn.audit.bootstrap import bootstrap_interval
+from mlunlearn.audit.intervals.bootstrap import bootstrap_interval
 
 N_EXPERIMENTS = 400
 

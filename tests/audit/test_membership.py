@@ -11,13 +11,13 @@ from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
 
-from mlunlearn.audit._splits import group_folds
-from mlunlearn.audit.attack_result import AttackResult, tpr_at_fpr
-from mlunlearn.audit.benchmark import forgetting_score
-from mlunlearn.audit.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
-from mlunlearn.audit.signals import cross_entropy, membership_features
-from mlunlearn.audit.swap import swap_advantage, swap_quality
-from mlunlearn.audit.threshold import threshold_attack
+from mlunlearn.audit.attacks._splits import group_folds
+from mlunlearn.audit.attacks.attack_result import AttackResult, tpr_at_fpr
+from mlunlearn.audit.attacks.membership import entropy_attack, loss_attack, loss_spread_attack, svc_attack
+from mlunlearn.audit.attacks.swap import swap_advantage, swap_quality
+from mlunlearn.audit.attacks.threshold import threshold_attack
+from mlunlearn.audit.metrics.benchmark import forgetting_score
+from mlunlearn.audit.metrics.signals import cross_entropy, membership_features
 
 # Distance of two unit Gaussians, and AUC, accuracy, TPR at FPR 1 % and 0.1 % of the best attack.
 TWO_GAUSSIANS = [

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
-from mlunlearn.audit.benchmark import efficiency, forgetting_score, nomus, scaled_score
-from mlunlearn.audit.metrics import (
+from mlunlearn.audit.metrics.accuracy import (
     accuracy,
     accuracy_gap,
     accuracy_retention,
@@ -18,6 +17,7 @@ from mlunlearn.audit.metrics import (
     sape,
     tow,
 )
+from mlunlearn.audit.metrics.benchmark import efficiency, forgetting_score, nomus, scaled_score
 
 fractions = st.floats(0.0, 1.0)
 numbers = st.floats(-1e6, 1e6)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
 
-from mlunlearn.audit import resampling
-from mlunlearn.audit.attack_result import tpr_at_fpr
-from mlunlearn.audit.resampling import resample_weights, weighted_means, weighted_rate, weighted_roc
+from mlunlearn.audit.attacks.attack_result import tpr_at_fpr
+from mlunlearn.audit.intervals import resampling
+from mlunlearn.audit.intervals.resampling import resample_weights, weighted_means, weighted_rate, weighted_roc
 
 scores = arrays(np.float64, st.integers(2, 12), elements=st.integers(-3, 3))
 

@@ -11,7 +11,7 @@ from scipy.special import expit, softmax
 from scipy.stats import entropy as scipy_entropy
 from sklearn.metrics import log_loss
 
-from mlunlearn.audit.signals import (
+from mlunlearn.audit.metrics.signals import (
     binary_cross_entropy,
     cross_entropy,
     entropy,

@@ -1,23 +1,30 @@
 """Every check fails on a model with the defect it is meant for: an unlearner that is wrong in one place."""
 
+import functools
+import gzip
+import io
 import os
+import tempfile
+import zlib
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils._param_validation import Interval
 
 from mlunlearn import Retrain, SISAClassifier
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.checks import unlearner_checks
 from mlunlearn.checks.suite import CHECKS
 from mlunlearn.data import Block, TrainingData
-from mlunlearn.receipts import Work
-from mlunlearn.requests import ForgetRequest
+from mlunlearn.receipts import Receipt, Work
+from mlunlearn.requests import ForgetRequest, resolve_positions
 from mlunlearn.sharded.shards import Job
 
 DEFECTS = []
@@ -49,6 +56,11 @@ class SaysSomethingElse(Retrain):
     guarantee = "perfect"
 
 
+@planted("check_promise")
+class SaysRoundingButNotHowMuch(Retrain):
+    exactness = "rounding"
+
+
 @planted("check_bad_requests_change_nothing")
 class CountsFromTheEnd(Retrain):
     def _resolve(self, forget_idx, forget_ids, classes):
@@ -73,8 +85,8 @@ class ForgetsAgain(Retrain):
     def _unlearn(self, request):
         return super()._unlearn(replace(request, rows=request.rows[~self.forgotten_[request.rows]]))
 
-    def _read(self, group):
-        return self._data.block(self._group(group))
+    def _read(self, positions, *why):
+        return self._data.block(positions)
 
 
 @planted("check_receipts")
@@ -157,8 +169,8 @@ class CommitsInTwoSteps(Retrain):
 
 @planted("check_edited_data_is_noticed")
 class TrustsTheArrays(Retrain):
-    def _read(self, group):
-        return self._data.block(self._group(group))
+    def _read(self, positions, *why):
+        return self._data.block(positions)
 
 
 @planted("check_saved_model_holds_no_rows")
@@ -336,6 +348,163 @@ class CountsWhatItSaw(Retrain):
         self._positive = int((self._data.X > 0).sum())
 
 
+# ------------------------------------------------------------------ copies
+
+CACHE = []
+
+
+@functools.lru_cache(maxsize=4)
+def cached(held):
+    return held
+
+
+def collected(row, held=[]):  # noqa: B006
+    held.append(row)
+
+
+def saved(values):
+    archive = io.BytesIO()
+    np.savez_compressed(archive, values=np.asfortranarray(values))
+    return archive.getvalue()
+
+
+def file_with(content):
+    number, path = tempfile.mkstemp()
+    with open(number, "wb") as file:
+        file.write(content)
+    return path
+
+
+HIDING_PLACES = {
+    "AModuleVariable": lambda model, X: CACHE.append(X.copy()),
+    "AClassAttribute": lambda model, X: type(model).held.append(X.copy()),
+    "ACachedFunction": lambda model, X: cached(X.tobytes()),
+    "ADefaultValue": lambda model, X: collected(X.copy()),
+    "Zlib": lambda model, X: vars(model).update(_seen=zlib.compress(X.tobytes())),
+    "Gzip": lambda model, X: vars(model).update(_seen=[gzip.compress(X.tobytes())]),
+    "AnArchive": lambda model, X: vars(model).update(_seen=saved(X)),
+    "HalfPrecision": lambda model, X: vars(model).update(_seen=X.astype(np.float16)),
+    "BrainFloats": lambda model, X: vars(model).update(_seen=(X.astype(np.float32).view(np.uint32) >> 16).astype("u2")),
+    "ATemporaryFile": lambda model, X: file_with(X.tobytes()),
+    "ATemporaryArchive": lambda model, X: file_with(saved(X.astype(np.float32))),
+}
+
+
+class Plain(ClassifierMixin, BaseEstimator):
+    """An unlearner without anything of ours but the receipt: means of classes."""
+
+    guarantee = "exact"
+    exactness = "bits"
+    held = []  # noqa: RUF012
+
+    def fit(self, X, y, *, exclude=None):
+        rows = np.delete(np.arange(len(X)), [] if exclude is None else resolve_positions(exclude, len(X)))
+        self.classes_, self.receipts_ = np.unique(y), []
+        self._learn(np.asarray(X), np.asarray(y), rows)
+        self.forgotten_ = ~np.isin(np.arange(len(X)), rows)
+        return self
+
+    def _learn(self, X, y, rows):
+        self._held, self.means_ = (X, y), np.stack([X[rows][y[rows] == label].mean(axis=0) for label in self.classes_])
+
+    def unlearn(self, forget_idx):
+        asked = resolve_positions(forget_idx, len(self.forgotten_))
+        rows, already = asked[~self.forgotten_[asked]], asked[self.forgotten_[asked]]
+        forgotten = self.forgotten_.copy()
+        forgotten[rows] = True
+        X, y = self._held
+        X = np.where(forgotten[:, None], 0.0, X)
+        self._learn(X, y, np.flatnonzero(~forgotten))
+        self.forgotten_, n_left = forgotten, int((~forgotten).sum())
+        receipt = Receipt("Plain", "exact", rows, already, (), n_left, 0.0, Work(n_left, n_left), None)
+        self.receipts_ = [*self.receipts_, receipt]
+        return self
+
+    def predict(self, X):
+        return self.classes_[np.argmin(((np.asarray(X)[:, None] - self.means_) ** 2).sum(axis=2), axis=1)]
+
+
+for place, hide in HIDING_PLACES.items():
+
+    class KeepsACopyInRetrain(Retrain):
+        held = []  # noqa: RUF012
+        hide = hide
+
+        def _fit(self):
+            super()._fit()
+            self.hide(self._data.X)
+
+    class KeepsACopyInPlain(Plain):
+        hide = hide
+
+        def _learn(self, X, y, rows):
+            super()._learn(X, y, rows)
+            if not hasattr(self, "forgotten_"):
+                self.hide(X)
+
+    for defect, inside in ((KeepsACopyInRetrain, LogisticRegression), (KeepsACopyInPlain, None)):
+        defect.__name__ = defect.__qualname__ = defect.__name__.replace("ACopy", place)
+        planted("check_no_copy_is_left", inner=inside)(defect)
+
+
+# ------------------------------------------------------------------ rounding
+
+
+class Downdates(RegressorMixin, UnlearnerMixin, BaseEstimator):
+    """Honest: a ridge regression that subtracts rows from its sums, so that rounding is left of them."""
+
+    guarantee = "exact"
+    exactness = "rounding"
+    rounding = 1e-9
+    _needs_forgotten = True
+
+    def _fit(self):
+        self._gram, self._moment = self._sums(self._retained())
+        self._solve()
+
+    def _unlearn(self, request):
+        rows = request.rows
+        sums = self._sums(rows)
+        self._gram, self._moment = self._gram - sums[0], self._moment - sums[1]
+        self._solve()
+        return Work(len(rows), len(self._retained()) - len(rows))
+
+    def _sums(self, rows):
+        block = self._data.block(rows)
+        return block.X.T @ block.X, block.X.T @ block.y
+
+    def _solve(self):
+        self.coef_ = np.linalg.solve(self._gram + np.eye(len(self._gram)), self._moment)
+
+    def predict(self, X):
+        return self._check_input(X, reset=False) @ self.coef_
+
+
+@planted("check_unlearn_equals_fit_without_up_to_rounding", inner=None)
+class ForgetsInputsAlone(Downdates):
+    def _sums(self, rows):
+        gram, moment = super()._sums(rows)
+        return gram, moment * (len(rows) > 20)
+
+
+@planted("check_rounding_does_not_add_up", inner=None)
+class Drifts(Downdates):
+    def _solve(self):
+        super()._solve()
+        self.coef_ = self.coef_ * (1 + 2e-10 * len(self.receipts_))
+
+
+@planted("check_forgotten_rows_leave_rounding_alone", inner=None)
+class RemembersALittle(Downdates):
+    def _fit(self):
+        super()._fit()
+        self._largest = np.abs(self._data.X).max()
+
+    def _solve(self):
+        super()._solve()
+        self.coef_ = self.coef_ + 1e-6 * getattr(self, "_largest", 0.0)
+
+
 # ------------------------------------------------------------------ shards and cost
 
 
@@ -354,8 +523,8 @@ class RetrainsEveryShard(SISAClassifier):
         work = super()._unlearn(request)
         left = self._retained_without(request.rows)
         shards = (left[self.allocation_.shard[left] == shard] for shard in range(self.n_shards_))
-        every = range(self.n_slices_)
-        jobs = [Job(k, 0, self._data.block(positions), positions, every) for k, positions in enumerate(shards)]
+        counts = self.allocation_.sizes
+        jobs = [Job(k, 0, self._data.block(rows), counts[k]) for k, rows in enumerate(shards)]
         self._train(jobs, len(jobs))
         return work
 
@@ -401,8 +570,8 @@ class OnlySaysSo(Reseeding):
         super()._unlearn(replace(request, rows=request.rows[:0]))
         return Work(0, 1)
 
-    def _read(self, group):
-        return self._data.block(self._group(group))
+    def _read(self, positions, *why):
+        return self._data.block(positions)
 
 
 class Blends(UnlearnerMixin, LogisticRegression):
@@ -423,12 +592,27 @@ class Blends(UnlearnerMixin, LogisticRegression):
         return Work(len(block), len(block))
 
 
+@planted("check_nonsense_is_refused_before_training", inner=None)
+class FitsAnything(Blends):
+    def _fit(self):
+        block = self._data.block(self._retained())
+        vars(self).update(vars(LogisticRegression().fit(block.X, block.y)) | self.get_params())
+
+
 @planted("check_unlearning_moves_towards_retraining", inner=None)
 class GoesTheWrongWay(Blends):
     way = -0.7
 
 
 # ------------------------------------------------------------------ the tests
+
+
+HONEST = (Retrain, SISAClassifier, Reseeding, Blends, Plain, Downdates)
+
+
+@pytest.fixture(autouse=True)
+def temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def made(defect, inner, options):
@@ -448,7 +632,7 @@ def test_the_check_fails_on_the_defect(check, defect, inner, options):
 
 @pytest.mark.parametrize(("check", "defect", "inner", "options"), DEFECTS)
 def test_the_check_passes_without_the_defect(check, defect, inner, options):
-    honest = next(base for base in defect.__mro__[1:] if base in (Retrain, SISAClassifier, Reseeding, Blends))
+    honest = next(base for base in defect.__mro__[1:] if base in HONEST)
     model = made(honest, inner, options)
     check_named(model, check)(model)
 
@@ -462,6 +646,49 @@ def test_process_restart_fails_on_a_model_that_depends_on_its_process():
     model = SeedsByProcess(SGDClassifier())
     with pytest.raises(AssertionError, match="in another process"):
         check_named(model, "check_process_restart")(model)
+
+
+def test_a_file_in_the_working_directory_is_found(tmp_path, monkeypatch):
+    class Logs(Retrain):
+        def _fit(self):
+            super()._fit()
+            os.makedirs("learned", exist_ok=True)
+            np.savetxt("learned/shapes.txt", self._data.X.shape)
+            np.save("learned/rows.npy", np.asfortranarray(self._data.X))
+
+    (tmp_path / "here").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+    model = Logs(LogisticRegression())
+    with pytest.raises(AssertionError, match=r"learned/rows\.npy holds the bytes") as failed:
+        check_named(model, "check_no_copy_is_left")(model)
+    assert "shapes.txt" not in str(failed.value)
+
+
+def test_settings_that_are_refused_too_late_are_found():
+    class LooksAfterwards(Retrain):
+        _parameter_constraints = {"share": [Interval(Real, 0, 1, closed="both")]}  # noqa: RUF012
+
+        def __init__(self, estimator, *, share=0.5, random_state=None):
+            super().__init__(estimator, random_state=random_state)
+            self.share = share
+
+        def _fit(self):
+            super()._fit()
+            if not (isinstance(self.share, (int, float)) and 0 <= self.share <= 1):
+                raise ValueError(f"share must be between 0 and 1, got {self.share!r}.")
+
+    class LooksBefore(LooksAfterwards):
+        def fit(self, *args, **options):
+            self._validate_params()
+            return super().fit(*args, **options)
+
+    late, early = LooksAfterwards(LogisticRegression()), LooksBefore(LogisticRegression())
+    with pytest.raises(AssertionError, match="share=-5 was refused after the estimator inside was trained") as failed:
+        check_named(late, "check_nonsense_is_refused_before_training")(late)
+    assert all(f"share={value}" in str(failed.value) for value in ("-5", "nan", "'typo'"))
+    check_named(early, "check_nonsense_is_refused_before_training")(early)
 
 
 def test_every_check_has_a_defect_planted():

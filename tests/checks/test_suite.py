@@ -3,11 +3,14 @@
 import subprocess
 import sys
 import warnings
+from numbers import Real
 from unittest import SkipTest
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import EstimatorCheckFailedWarning
@@ -15,13 +18,18 @@ from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlunlearn import Receipt, Retrain, SISAClassifier, SISARegressor
 from mlunlearn.checks import check_unlearner, parametrize_with_unlearner_checks, unlearner_checks
+from mlunlearn.checks.contract import check_forget_a_class
 from mlunlearn.checks.data import as_problem, make_problem
 from mlunlearn.checks.exactness import check_every_row_is_learned_until_it_is_forgotten
 from mlunlearn.checks.harness import rows_shown, watch
+from mlunlearn.checks.rounding import beyond_rounding
+from mlunlearn.checks.settings import nonsense
 from mlunlearn.checks.suite import CHECKS
 from mlunlearn.receipts import Work
 from mlunlearn.requests import resolve_positions
@@ -170,6 +178,127 @@ def test_data_of_ones_own_is_used():
     results = check_unlearner(OfSixteen(), data=(X, y))
     assert {result["status"] for result in results} == {"passed", "skipped"}
     assert results[0]["check_name"] == "check_promise"
+
+
+def test_a_frame_stays_a_frame():
+    rng = np.random.default_rng(0)
+    y = np.arange(50) % 2
+    frame = pd.DataFrame({"a": rng.normal(size=50) + y, "b": rng.normal(size=50), "c": np.arange(50) % 7 * 1.0})
+    mixed = frame.assign(c=pd.Categorical(np.array(["x", "y", "z"])[np.arange(50) % 3]), d=rng.permutation(50))
+    by_name = make_column_transformer((StandardScaler(), ["b"]), remainder="passthrough")
+    by_kind = make_column_transformer((OneHotEncoder(), ["c"]), remainder="passthrough")
+    for X, columns in ((frame, by_name), (mixed, by_kind)):
+        model = Retrain(make_pipeline(columns, LogisticRegression()), random_state=0)
+        results = check_unlearner(model, data=(X, y))
+        passed = {result["check_name"] for result in results if result["status"] == "passed"}
+        assert {result["status"] for result in results} == {"passed", "skipped"}
+        assert {"check_unlearn_equals_fit_without", "check_edited_data_is_noticed"} <= passed
+        assert ("check_no_copy_is_left" in passed) == (X is frame)
+    assert set(frame.dtypes.astype(str)) == {"float64"}
+    assert list(mixed.dtypes.astype(str)) == ["float64", "float64", "category", "int64"]
+
+
+def test_a_parameter_named_steps_is_a_parameter():
+    assert {result["status"] for result in check_unlearner(Stepwise())} == {"passed", "skipped"}
+
+
+def test_a_parameter_named_n_shards_may_be_none():
+    class Sharded(NearestMean):
+        def __init__(self, n_shards=None):
+            self.n_shards = n_shards
+
+    assert len(make_problem(Sharded())) == len(make_problem(NearestMean()))
+
+
+def test_every_bad_request_is_reported_at_once():
+    class TakesWhatComes(NearestMean):
+        def unlearn(self, forget_idx):
+            check_is_fitted(self)
+            forget_idx = np.asarray(forget_idx)
+            if forget_idx.dtype.kind == "f":
+                raise RuntimeError("no floats")
+            return super().unlearn(np.unique(forget_idx % len(self.forgotten_)) if forget_idx.dtype.kind == "i" else [])
+
+    with pytest.raises(AssertionError) as failed:
+        check_unlearner(TakesWhatComes())
+    for wrong in (
+        "unlearn accepted a negative position",
+        "unlearn accepted a position past the end",
+        "unlearn met positions that are no integers with RuntimeError('no floats')",
+        "unlearn accepted two dimensions",
+    ):
+        assert wrong in str(failed.value)
+
+
+def test_an_approximate_method_may_keep_its_outputs():
+    class KeepsOutputs(Retrain):
+        guarantee = "approximate"
+        exactness = None
+
+        def _learn_classes(self, labels):
+            if not hasattr(self, "classes_"):
+                super()._learn_classes(labels)
+
+    model = KeepsOutputs(LogisticRegression(), random_state=0)
+    check_forget_a_class(model)
+    KeepsOutputs.guarantee, KeepsOutputs.exactness = "exact", "bits"
+    with pytest.raises(AssertionError, match="classes_ is"):
+        check_forget_a_class(model)
+
+
+def test_rounding_is_told_from_a_difference():
+    expected = {"coef_": np.array([1.0, 2000.0]), "n_": np.array(3), "_private": np.array(1.0), "name_": "x"}
+
+    def beyond(**changes):
+        return list(beyond_rounding({**expected, **changes}, expected, 1e-6))
+
+    assert beyond(coef_=np.array([1.0015, 2000.0]), _private=np.array(9.0)) == []
+    assert beyond(coef_=np.array([1.0, 2000.0021])) == ["coef_"]
+    assert beyond(coef_=np.array([np.nan, 2000.0])) == ["coef_"]
+    assert beyond(coef_=np.array([1.0])) == ["coef_"]
+    assert beyond(n_=np.array(4), name_="y") == ["n_", "name_"]
+    assert beyond_rounding({}, expected, 1e-6).keys() == {"coef_", "n_", "name_"}
+
+
+def test_nonsense_is_what_a_declaration_rules_out():
+    asked = set(map(str, nonsense(SISAClassifier(LogisticRegression()))))
+    assert {"('n_shards', -5)", "('epochs', nan)", "('aggregation', 'typo')"} <= asked
+    assert not any("random_state" in each or "n_jobs" in each or "'estimator'" in each for each in asked)
+    assert list(nonsense(Undeclared())) == []
+    asked = list(map(str, nonsense(Declared())))
+    assert asked == [
+        "('offset', nan)", "('offset', 'typo')",
+        "('way', -5)", "('way', 0)", "('way', 0.5)", "('way', nan)", "('way', 'typo')",
+    ]  # fmt: skip
+
+
+class Stepwise(NearestMean):
+    def __init__(self, steps=3):
+        self.steps = steps
+
+
+class Undeclared(NearestMean):
+    """A method of somebody else, for whom -5 is a fine offset.
+
+    Parameters
+    ----------
+    offset : float, default=0.0
+        Anything.
+    """
+
+    def __init__(self, offset=0.0):
+        self.offset = offset
+
+
+class Declared(NearestMean):
+    _parameter_constraints = {  # noqa: RUF012
+        "offset": [Interval(Real, None, None, closed="neither")],
+        "way": [StrOptions({"up", "down"})],
+        "callback": [callable],
+    }
+
+    def __init__(self, offset=0.0, way="up", callback=None):
+        self.offset, self.way, self.callback = offset, way, callback
 
 
 def test_data_that_is_too_small_is_refused():

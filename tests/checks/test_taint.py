@@ -1,6 +1,13 @@
 """Marks are found wherever they hide, and nowhere else."""
 
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -25,6 +32,64 @@ def closure_over(value):
     return lambda: value
 
 
+def archive(row, save=np.savez_compressed, **layout):
+    file = io.BytesIO()
+    save(file, np.array(np.stack([np.zeros(len(row)), row]), **layout))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda row: zlib.compress(row.tobytes()),
+        lambda row: zlib.compress(row.tobytes(), level=1),
+        lambda row: gzip.compress(row.astype(np.float32).tobytes()),
+        lambda row: bz2.compress(row.tobytes()),
+        lambda row: lzma.compress(row.tobytes()),
+        lambda row: np.frombuffer(zlib.compress(row.tobytes()), np.uint8),
+        lambda row: bytearray(zlib.compress(gzip.compress(row.tobytes()))),
+        archive,
+        lambda row: archive(row, order="F"),
+        lambda row: archive(row, save=np.save, order="F"),
+        lambda row: row.astype(np.float16),
+        lambda row: archive(row.astype(np.float16)),
+        lambda row: (row.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16),
+    ],
+    ids=[
+        "zlib", "fast zlib", "gzip", "bzip2", "xz", "buffer", "twice", "npz", "npz by column", "npy by column",
+        "half precision", "half precision in npz", "bfloat16",
+    ],
+)  # fmt: skip
+def test_short_copies_are_found(hide):
+    rows = np.random.default_rng(1).normal(size=(3, 6))
+    path = "['hidden'][bytes]" if isinstance(hide(rows[1]), bytearray) else "['hidden']"
+    assert list(find_marks({"clean": hide(rows[0]), "hidden": hide(rows[1])}, rows[1:])) == [path]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_tensors_in_half_precision_are_found(kind):
+    torch = pytest.importorskip("torch")
+    rows = np.random.default_rng(1).normal(size=(3, 6))
+    held = torch.tensor(rows, dtype=getattr(torch, kind))
+    assert len(find_marks({"held": held[1]}, rows[2:])) == (kind == "float16")  # the storage of a view is searched
+    assert list(find_marks({"held": held[:1].clone()}, rows[1:])) == []
+    assert list(find_marks({"held": held[1:].clone()}, rows[1:])) == ["['held']"]
+
+
+def test_a_row_of_a_frame_with_texts_is_found():
+    rows = np.random.default_rng(1).normal(size=(3, 6))
+    frame = pd.DataFrame({"name": ["a", "b", "c"], **dict(enumerate(rows.T))})
+    assert list(find_marks(frame, rows[1:2])) == ["numbers"]
+    assert find_marks(frame.drop(index=1), rows[1:2]) == {}
+
+
+def test_what_only_looks_compressed_holds_nothing():
+    rows = np.random.default_rng(1).normal(size=(1, 6))
+    for first in (b"\x78\x9c", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\x00", b"PK\x03\x04", b"\x93NUMPY"):
+        assert find_marks({"bytes": first + bytes(40)}, rows) == {}
+
+
 @pytest.mark.parametrize("mark", [NAN, HUGE])
 @pytest.mark.parametrize(
     "hide",
@@ -32,6 +97,7 @@ def closure_over(value):
         lambda row: row.copy(),
         lambda row: row.astype(np.float32),
         lambda row: np.asfortranarray(np.stack([row, row])),
+        lambda row: np.stack([row, row]).T.copy(),
         lambda row: np.stack([np.zeros(3), row])[:1],
         lambda row: [{"deep": (row.copy(),)}],
         lambda row: closure_over(row.copy()),
@@ -44,8 +110,8 @@ def closure_over(value):
         lambda row: {"row": row.copy()}.get,
     ],
     ids=[
-        "copy", "single precision", "column order", "base of a view", "nested", "closure", "bytes", "buffer", "number",
-        "mean", "share in single precision", "among objects", "bound method",
+        "copy", "single precision", "column order", "transposed", "base of a view", "nested", "closure", "bytes",
+        "buffer", "number", "mean", "share in single precision", "among objects", "bound method",
     ],
 )  # fmt: skip
 def test_a_mark_is_found(hide, mark):

@@ -15,7 +15,8 @@ def test_the_demonstration_runs_proves_and_writes(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "are equal, to the last bit" in done.stdout
     assert "forgot 18 rows" in done.stdout
-    assert "strongest attack AUC forget" in done.stdout
+    assert "The model that has forgotten is as a retrained model" in done.stdout
+    assert "The model before is distinguishable from one" in done.stdout
     assert "SISAClassifier" in done.stderr  # progress
     assert (tmp_path / "out" / "audit.png").read_bytes().startswith(b"\x89PNG")
     saved = json.loads((tmp_path / "out" / "audit.json").read_text())

@@ -167,8 +167,8 @@ def test_arrays_on_disk_stay_there(tmp_path):
     on_disk[:] = X
     model = SISAClassifier(SGDClassifier(), n_shards=3, n_slices=2, random_state=0).fit(on_disk, Y)
     model.unlearn([3]).unlearn([60, 7])
-    assert model._data._chunks[0].base is not None
-    assert np.shares_memory(model._data._chunks[0], on_disk)
+    assert model._data._chunks[0].X.base is not None
+    assert np.shares_memory(model._data._chunks[0].X, on_disk)
     assert not (X[60] == model._data.X).all(axis=1).any()
     on_disk[[3, 60, 7]] = np.nan  # the owner erases them: nothing reads them any more
     reference = SISAClassifier(SGDClassifier(), n_shards=3, n_slices=2, random_state=0).fit(X, Y, exclude=[3, 7, 60, 9])

@@ -46,6 +46,20 @@ BAD_POSITIONS = {
     "empty mask": (np.zeros(N, bool), "empty"),
     "empty slice": (slice(200, 300), "empty"),
     "two dimensions": ([[1, 2]], "expected one dimension"),
+    "lists of several lengths": ([[1], [2, 3]], "lists of several lengths"),
+    "pairs": (lambda: zip([1, 2], [3, 4], strict=True), "expected one dimension"),
+    "objects": (np.array([1, "a"], dtype=object), "objects of type int, str, expected integers or booleans"),
+    "objects and floats": (np.array([1, 2.0], dtype=object), "objects of type float, int"),
+    "objects and nothing": ([1, None], "objects of type NoneType, int"),
+    "objects and booleans": (np.array([1, True], dtype=object), "objects of type bool, int"),
+    "one text": ("12", "use forget_ids"),
+    "an iterator of floats": (lambda: iter([1.0, 2.0]), "dtype float64, expected integers"),
+    "an iterator of nothing": (lambda: iter([]), "empty"),
+    "a mapping": ({1: True}, "is a dict; pass its keys or its values"),
+    "a very large integer": ([3, 10**30], f"holds {10**30}, which is out of range"),
+    "a missing integer": (pd.array([3, None], dtype="Int64"), "the entry at place 1 is missing"),
+    "a missing boolean": (pd.array([True, None] * 75, dtype="boolean"), "the entry at place 1 is missing"),
+    "dates": (np.array(["2024-01-01"], dtype="datetime64[D]"), "dtype datetime64[D], expected integers"),
     "everything": (slice(None), "every row that is left"),
     "last rows of a class": (slice(0, 50), "last rows of class 0"),
 }
@@ -56,7 +70,7 @@ def test_bad_positions(model, name):
     asked, message = BAD_POSITIONS[name]
     before = pickle.dumps(model)
     with pytest.raises(ForgetRequestError) as error:
-        model.unlearn(asked)
+        model.unlearn(asked() if callable(asked) else asked)
     assert message in str(error.value)
     assert pickle.dumps(model) == before
     assert model.unlearn([8]).forgotten_.sum() == 2  # and it still works
@@ -70,6 +84,9 @@ def test_unknown_names(model):
         model.unlearn(classes=[0, 9])
     with pytest.raises(ForgetRequestError, match="every row that is left"):
         model.unlearn(classes=[0, 1, 2])
+    for classes in ([[0]], np.array([[0, 1]]), pd.DataFrame({"y": [0]})):
+        with pytest.raises(ForgetRequestError, match="classes must be one label or a list of labels"):
+            model.unlearn(classes=classes)
     for nothing in ({"forget_ids": []}, {"classes": []}):
         with pytest.raises(ForgetRequestError, match="empty"):
             model.unlearn(**nothing)
@@ -98,7 +115,14 @@ def test_all_ways_to_name_rows_agree(model):
         {"forget_idx": np.isin(np.arange(N), rows)},
         {"forget_idx": slice(12, 15)},
         {"forget_idx": set(rows)},
-        {"forget_idx": pd.Series(rows)},
+        {"forget_idx": iter(rows)},
+        {"forget_idx": (row for row in rows)},
+        {"forget_idx": dict.fromkeys(rows).keys()},
+        {"forget_idx": np.array(rows, dtype=object)},
+        {"forget_idx": pd.array(rows, dtype="Int64")},
+        {"forget_idx": pd.array(np.isin(np.arange(N), rows), dtype="boolean")},
+        {"forget_idx": np.isin(np.arange(N), rows).astype(object)},
+        {"forget_idx": pd.Series(rows).to_numpy()},
         {"forget_idx": range(12, 15)},
         {"forget_ids": "person 4"},
         {"forget_ids": ["person 4"]},
@@ -133,10 +157,31 @@ def test_ids_of_any_kind_and_bad_ids():
     for ids, message in (
         (IDS[:-1], "one id for each row"),
         ([None, *IDS[1:]], "the id of row 0 is missing"),
-        (np.arange(N) / 2, "must be integers or strings"),
+        (np.arange(N) / 2, "the id of row 0 is a float, but ids are integers or strings; .* astype"),
+        ([*range(9), 9.0, *range(10, N)], "the id of row 9 is a float"),
+        ([*range(9), np.nan, *range(10, N)], "the id of row 9 is missing"),
+        (pd.array([*range(9), None, *range(10, N)], dtype="Int64"), "the id of row 9 is missing"),
+        (list(enumerate(IDS)), "the id of row 0 is a tuple.*join its parts"),
+        ([True] * N, "the id of row 0 is a bool"),
+        (np.ones(N, bool), "the id of row 0 is a bool"),
+        ([name.encode() for name in IDS], "the id of row 0 is a bytes.*decode"),
+        (np.array([IDS, IDS]).T, r"shape \(150, 2\), expected one dimension"),
+        (pd.DataFrame({"id": IDS}), "is a data frame; pass the one column"),
     ):
         with pytest.raises(ValueError, match=message):
             Retrain(GaussianNB()).fit(X, y, sample_ids=ids)
+    model = Retrain(GaussianNB()).fit(X, y, sample_ids=IDS)
+    for ids, message in (
+        ([("person", 4)], "forget_ids: the id at place 0 is a tuple"),
+        (4.0, "forget_ids: the id at place 0 is a float"),
+        (["person 4", None], "forget_ids: the id at place 1 is missing"),
+        (True, "forget_ids: the id at place 0 is a bool"),
+        (pd.DataFrame({"id": IDS}), "forget_ids is a data frame"),
+        (np.array([["person 4"]]), "expected one dimension"),
+    ):
+        with pytest.raises(ForgetRequestError, match=message):
+            model.unlearn(forget_ids=ids)
+    assert not model.forgotten_.any()
 
 
 def test_ids_are_not_kept(model):

@@ -1,10 +1,12 @@
 """Requests: the forms they take, and what they leave."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_geometric.data import Data
 
 from mlunlearn import ForgetRequestError, UnknownIdError
 from mlunlearn.graph import UtU, edge_list, edges_between, edges_where, stochastic_block_model
@@ -172,3 +174,56 @@ def test_features_of_a_graph_without_any_cannot_be_forgotten(triples, relational
 def test_unknown_classes_have_their_own_error(blocks, node_classifier):
     with pytest.raises(UnknownIdError):
         UtU(node_classifier(blocks, max_epochs=1), random_state=0).fit(blocks).unlearn(classes=[9])
+
+
+@pytest.fixture
+def fresh(blocks, node_classifier):
+    return lambda **options: UtU(node_classifier(blocks, max_epochs=1), random_state=0).fit(blocks, **options)
+
+
+def test_nodes_have_no_labels_to_look_up(fresh):
+    model = fresh()
+    for asked, message in (
+        (pd.Index([3]), r"pandas Index, and fit was given no data frame.*forget_idx\.to_numpy\(\)"),
+        (pd.Series([3, 4]), r"pandas Series of int64.*forget_idx\.to_numpy\(\)"),
+        (pd.Series(np.arange(60) == 3, index=np.arange(60)[::-1]), "labels of its own"),
+        (pd.DataFrame({"node": [3]}), "is a data frame"),
+        (torch.tensor([1.0]), "dtype float32, expected integers"),
+        ([[1], [2, 3]], "lists of several lengths"),
+        ([1, None], "objects of type NoneType, int"),
+    ):
+        for of in ("nodes", "features", "edges"):
+            with pytest.raises(ForgetRequestError, match=message):
+                model.unlearn(asked, of=of)
+            with pytest.raises(ForgetRequestError, match=message.replace("forget_idx", "exclude")):
+                fresh(exclude=asked, of=of)
+
+
+def test_tensors_iterators_and_masks_name_nodes(fresh):
+    mask = np.isin(np.arange(60), [3, 5])
+    for asked in (torch.tensor([3, 5]), iter([3, 5]), torch.tensor(mask), mask.astype(object), pd.Series(mask)):
+        assert fresh().unlearn(asked).receipts_[-1].rows.tolist() == [3, 5]
+    for asked in (torch.tensor([3, 5]), iter([3, 5])):
+        assert fresh().unlearn(asked, of="edges").receipts_[-1].rows.tolist() == [3, 5]
+
+
+@pytest.mark.parametrize("classes", [torch.tensor([1]), torch.tensor(1), np.int64(1), np.array(1), [1]])
+def test_classes_in_any_form(fresh, blocks, classes):
+    receipt = fresh().unlearn(classes=classes).receipts_[-1]
+    assert receipt.classes == (1,)
+    assert receipt.rows.tolist() == ((blocks.y == 1) & blocks.train_mask).nonzero().flatten().tolist()
+
+
+def test_pairs_written_in_rows_are_not_read_in_columns():
+    """Two edges as rows of pairs may name two others by column."""
+    square = torch.tensor([[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]])
+    graph = read_graph(Data(edge_index=square, num_nodes=4))
+    for asked in ([(0, 1), (3, 2)], torch.tensor([[0, 1], [3, 2]]), np.array([[0, 3], [1, 2]])):
+        with pytest.raises(ForgetRequestError, match=r"ambiguous.*by column.*by row.*\[\[u\], \[v\]\]"):
+            resolve_edges(asked, graph.n_edges, graph)
+    for column in ([[0], [1]], [[3], [2]]):
+        assert len(resolve_edges(column, graph.n_edges, graph)) == 1
+    path = read_graph(Data(edge_index=torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2]]), num_nodes=4))
+    assert resolve_edges([[0, 2], [1, 3]], path.n_edges, path).tolist() == [0, 1]
+    with pytest.raises(ForgetRequestError, match="no edge of the graph"):
+        resolve_edges([(0, 1), (2, 3)], path.n_edges, path)

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import wasserstein_distance
+from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
+from sklearn.tree import DecisionTreeRegressor
 from torch import nn
 
 from mlunlearn.regression import (
@@ -75,11 +77,11 @@ def test_attacks_on_separated_errors_find_everything():
 
 def test_the_report_measures_against_all_retrained_models(rng):
     X, y = np.zeros((100, 1)), rng.normal(size=100)
-    constant = {v: DummyRegressor(strategy="constant", constant=v).fit(X, y) for v in (0.0, 1.0, 4.0)}
+    constant = {v: DummyRegressor(strategy="constant", constant=v).fit(X, y) for v in (0.0, 1.0, 2.0, 4.0)}
     forget = np.arange(100) < 30
     table = regression_report(
         {"original": constant[4.0], "the same": constant[0.0]},
-        [constant[0.0], constant[1.0]],
+        [constant[0.0], constant[1.0], constant[2.0]],
         X=X,
         y=y,
         forget=forget,
@@ -88,9 +90,13 @@ def test_the_report_measures_against_all_retrained_models(rng):
         test_forget=forget,
         seconds={"original": 2.0},
     )
-    assert table.loc["retrained again", "w1"] == 1.0
-    assert table.loc["original", "w1"] == 3.5
-    assert table.loc["the same", "w1"] == 0.5
+    assert table.loc["retrained again", "w1"] == pytest.approx(4 / 3)  # pairs are 1, 2 and 1 apart
+    assert table.loc["retrained again", "w1_sd"] == pytest.approx(np.std([1, 2, 1], ddof=1))
+    assert table.loc["original", "w1"] == 3.0
+    assert table.loc["original", "w1_sd"] == pytest.approx(1.0)
+    assert table.loc["the same", "w1"] == 1.0
+    by_hand = np.abs(4 - y[:30]) - np.mean([np.abs(v - y[:30]) for v in (0.0, 1.0, 2.0)], axis=0)
+    assert table.loc["original", "excess"] == pytest.approx(by_hand.mean())
     assert table.loc["original", "seconds"] == 2.0
     np.testing.assert_allclose(table["auc"], 0.5)
     np.testing.assert_allclose(table.loc["retrained", "retain"], np.abs(y[30:]).mean())
@@ -98,16 +104,45 @@ def test_the_report_measures_against_all_retrained_models(rng):
 
 def test_the_report_says_nothing_about_test_bands_without_rows(rng):
     X, y = np.zeros((50, 1)), rng.normal(size=50)
-    models = [DummyRegressor().fit(X, y)] * 2
+    models = [DummyRegressor().fit(X, y)] * 3
     table = regression_report(
         {}, models, X=X, y=y, forget=np.arange(50) < 20, X_test=X, y_test=y, test_forget=np.zeros(50, bool)
     )
     assert table[["test_forget", "auc", "member_share"]].isna().all(axis=None)
 
 
-def test_one_retrained_model_is_not_enough():
-    with pytest.raises(ValueError, match="noise floor"):
-        regression_report({}, [None], X=None, y=[0], forget=[True], X_test=None, y_test=[0])
+def test_one_pair_of_retrained_models_is_not_enough():
+    with pytest.raises(ValueError, match="three retrained models, got 2"):
+        regression_report({}, [None, None], X=None, y=[0], forget=[True], X_test=None, y_test=[0])
+
+
+@pytest.mark.parametrize("scenario", ["random", "band"])
+def test_the_headline_sees_what_the_distance_of_predictions_cannot(scenario):
+    """A model that did nothing, and a fresh retrained one, against three others; noise is learned by heart."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(900, 5))
+    y = X @ np.arange(5) + rng.normal(0, 5, 900)
+    tree = DecisionTreeRegressor(max_features=2, min_samples_leaf=3)
+    forget = np.arange(500) < 60 if scenario == "random" else y[:500] <= np.quantile(y[:500], 0.15)
+    alike = None if scenario == "random" else y[500:] <= y[:500][forget].max()
+
+    def fit(rows, seed):
+        return clone(tree).set_params(random_state=seed).fit(X[:500][rows], y[:500][rows])
+
+    models = {"original": fit(forget | ~forget, 0), "exact": fit(~forget, 9)}
+    table = regression_report(
+        models, [fit(~forget, s) for s in (1, 2, 3)], X=X[:500], y=y[:500], forget=forget, X_test=X[500:],
+        y_test=y[500:], test_forget=alike,
+    )  # fmt: skip
+    floor, spread = table.loc["retrained again", "excess"], table.loc["retrained again", "excess_sd"]
+    assert floor == pytest.approx(0.0, abs=1e-12)  # by construction: each against the others
+    assert table.loc["original", "excess"] < -2 * spread
+    assert table.loc["original", "calibrated_auc"] > 0.7
+    assert table.loc["original", "verdict"] == "distinguishable from one"
+    assert table.loc["exact", "verdict"] != "distinguishable from one"  # wrong once in 20 seeds; this is one
+    if scenario == "random":
+        w1 = table["w1"]
+        assert w1["original"] < w1["retrained again"] + 3 * table.loc["retrained again", "w1_sd"]
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,11 @@ from torch import nn
 from mlunlearn.checks import parametrize_with_unlearner_checks
 from mlunlearn.regression import (
     BlindspotRegressor,
+    CrossFitRegressor,
     FineTuneRegressor,
     GaussianAmnesiacRegressor,
     NegativeGradientRegressor,
+    RestartRegressor,
     RidgeHeadRegressor,
     ShrinkPerturbRegressor,
 )
@@ -38,9 +40,11 @@ NET = NeuralNetRegressor(
 @parametrize_with_unlearner_checks(
     [
         BlindspotRegressor(NET, random_state=0),
+        CrossFitRegressor(NET, random_state=0),
         FineTuneRegressor(NET, random_state=0),
         GaussianAmnesiacRegressor(NET, n_steps=10, random_state=0),
         NegativeGradientRegressor(NET, random_state=0),
+        RestartRegressor(NET, random_state=0),
         RidgeHeadRegressor(random_state=0),
         ShrinkPerturbRegressor(NET, random_state=0),
     ]

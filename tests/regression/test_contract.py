@@ -17,10 +17,12 @@ from mlunlearn import ForgetRequestError
 from mlunlearn.nets import TorchRegressor
 from mlunlearn.regression import (
     BlindspotRegressor,
+    CrossFitRegressor,
     FineTuneRegressor,
     GaussianAmnesiacRegressor,
     NegativeGradientRegressor,
     QuantileLoss,
+    RestartRegressor,
     RidgeHeadRegressor,
     ShrinkPerturbRegressor,
     StandardizedRegressor,
@@ -28,9 +30,11 @@ from mlunlearn.regression import (
 
 METHODS = {
     BlindspotRegressor: {"n_blind": 2, "blind_steps": 40, "n_steps": 20},
+    CrossFitRegressor: {"n_folds": 2, "budget": 0.1, "n_steps": 20},
     FineTuneRegressor: {"n_steps": 20},
     GaussianAmnesiacRegressor: {"n_steps": 20},
     NegativeGradientRegressor: {"n_steps": 20},
+    RestartRegressor: {"n_steps": 20},
     ShrinkPerturbRegressor: {"n_steps": 20},
 }
 
@@ -208,9 +212,24 @@ class TestEveryMethod:
     def test_the_wrong_shape_is_named(self, method, diabetes):
         X, y = diabetes
         trained = TorchRegressor(nn.Linear(10, 2), random_state=0).fit(X, np.column_stack([y, y]))
-        model = build(method, FrozenEstimator(trained)).fit(X, y)
         with pytest.raises(ValueError, match="should return"):
-            model.unlearn([0])
+            build(method, FrozenEstimator(trained)).fit(X, y)
+
+    @pytest.mark.parametrize(
+        ("name", "wrong"),
+        [("n_steps", -5), ("n_steps", 0), ("n_steps", 2.5), ("lr", 0.0), ("lr", "fast"), ("batch_size", 0)],
+    )
+    def test_settings_that_make_no_sense_are_refused_before_training(
+        self, method, name, wrong, mlp, diabetes, monkeypatch
+    ):
+        X, y = diabetes
+        served = build(method, mlp).fit(X, y).set_params(**{name: wrong})
+        with pytest.raises((TypeError, ValueError), match=f"^{name} must be .*, got {wrong!r}"):
+            served.unlearn([0])
+        assert not served.receipts_
+        monkeypatch.setattr(StandardizedRegressor, "fit", lambda *_: pytest.fail("trained before it was checked"))
+        with pytest.raises((TypeError, ValueError), match=f"^{name} must be .*, got {wrong!r}"):
+            build(method, mlp, **{name: wrong}).fit(X, y)
 
     def test_no_network_no_method(self, method, diabetes):
         with pytest.raises(TypeError, match="torch module"):
@@ -241,8 +260,10 @@ def distances(method, diabetes, **params):
     ("method", "ratio"),
     [
         (BlindspotRegressor, 0.5),
+        (CrossFitRegressor, 0.5),
         (GaussianAmnesiacRegressor, 0.9),
         (FineTuneRegressor, 0.5),
+        (RestartRegressor, 0.5),
         (NegativeGradientRegressor, 0.95),
         (ShrinkPerturbRegressor, 0.5),
     ],

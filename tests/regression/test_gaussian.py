@@ -33,7 +33,7 @@ def test_only_the_labels_to_forget_are_drawn(edit):
 
 
 def test_draws_follow_the_moments_of_all_labels(edit):
-    y = amnesiac_labels(edit, seed=0)[edit.forget].numpy().ravel() * edit.retained_scale + edit.retained_mean
+    y = amnesiac_labels(edit, seed=0)[edit.forget].numpy().ravel() * edit.scale + edit.mean
     everything = edit.y_in_units
     assert kstest(y, "norm", (everything.mean(), everything.std())).pvalue > 0.01
 

@@ -1,5 +1,7 @@
 """The ridge head against scikit-learn's ridge on the rows that are left."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from torch import nn
 
+from mlunlearn import DataChangedError
 from mlunlearn.regression import RidgeHeadRegressor
 from mlunlearn.torch_seeds import seeded
 
@@ -89,3 +92,56 @@ def test_features_from_elsewhere_are_taken_and_others_refused(table):
         RidgeHeadRegressor(PCA(2)).fit(X, Y)
     with pytest.raises(ValueError, match="alpha"):
         RidgeHeadRegressor(alpha=0.0).fit(X, Y)
+
+
+def test_features_without_parameters(table):
+    X, Y = table
+    images = X.reshape(N, 1, 2, 3)
+    model = RidgeHeadRegressor(nn.Flatten()).fit(images, Y).unlearn([4])
+    same_as_ridge(model, X.astype(np.float32).astype(float), Y, [4])
+    np.testing.assert_allclose(model.predict(images), RidgeHeadRegressor().fit(X, Y).unlearn([4]).predict(X), rtol=1e-4)
+
+
+def edit_weight(net):
+    with torch.no_grad():
+        net[0].weight[0, 0] += 1e-3
+
+
+def edit_statistic(net):
+    net[1].running_mean[0] = 0.5
+
+
+def edit_layer(net):
+    net[2] = nn.ReLU()
+
+
+@pytest.mark.parametrize("edit", [edit_weight, edit_statistic, edit_layer])
+def test_features_that_changed_since_fit_are_refused(edit, table):
+    X, Y = table
+    net = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Tanh())
+    model = RidgeHeadRegressor(net).fit(X, Y).unlearn([7])
+    before = model.coef_.copy()
+    edit(net)
+    with pytest.raises(DataChangedError, match="Sequential that makes the features was changed"):
+        model.unlearn([8])
+    assert np.array_equal(model.coef_, before)
+    assert model.forgotten_.sum() == 1
+
+
+def test_a_transformer_that_was_fitted_again_is_refused_and_a_reloaded_one_is_not(table):
+    X, Y = table
+    elsewhere = PCA(2).fit(np.random.default_rng(7).normal(size=(50, 6)))
+    model = RidgeHeadRegressor(FrozenEstimator(elsewhere)).fit(X, Y)
+    reloaded = pickle.loads(pickle.dumps(model)).attach_data(X, Y).unlearn([1])
+    assert np.array_equal(reloaded.coef_, model.unlearn([1]).coef_)
+    elsewhere.fit(X)
+    with pytest.raises(DataChangedError, match="FrozenEstimator that makes"):
+        model.unlearn([2])
+
+
+def test_modes_of_a_module_do_not_matter(table):
+    X, Y = table
+    net = nn.Sequential(nn.Linear(6, 5), nn.Dropout(0.5))
+    model = RidgeHeadRegressor(net).fit(X, Y)
+    net.eval()
+    assert model.unlearn([1]).receipts_

@@ -1,12 +1,15 @@
 """Windows, and what is left of them and of the scales when customers and days go."""
 
+import copy
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from mlunlearn import ForgetRequestError, Retrain, UnknownIdError
+from mlunlearn import DataChangedError, DataNotAttachedError, ForgetRequestError, Retrain, UnknownIdError
 from mlunlearn.regression import (
     BlindspotRegressor,
     FineTuneRegressor,
@@ -84,7 +87,7 @@ def test_an_approximate_unlearner_has_exact_windows_and_scales(series, net, meth
     kept = [tuple(s) for s, hit in zip(before.tolist(), touched, strict=True) if s[0] != 1 and not hit]
     assert [tuple(s) for s in model.starts_.tolist()] == kept
     assert sum(len(receipt.rows) for receipt in model.receipts_) == len(before) - len(kept)
-    assert model._series["b"].isna().all()
+    assert model._data["b"].isna().all()
 
 
 def test_the_series_passed_in_is_not_changed(series, net):
@@ -140,3 +143,38 @@ def test_a_forecaster_that_scales_windows_has_no_units():
     moved = X.clone()
     moved[..., 0] = 100 * X[..., 0] + 7
     torch.testing.assert_close(net(moved), 100 * net(X) + 7, rtol=1e-2, atol=0.5)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_saved_forecaster_holds_no_hour_and_forgets_after_it_got_its_series_back(series, net, exact):
+    inner = Retrain(StandardizedRegressor(net), random_state=0) if exact else FineTuneRegressor(net, random_state=0)
+    model = SeriesForgetter(inner, CUTTER).fit(series).unlearn(customers="c")
+    saved = pickle.dumps(model)
+    hours = series.to_numpy()
+    scaled = ((series - model.scales_["mean"]) / model.scales_["scale"])[["a", "b"]].to_numpy()
+    for values in (hours, hours.astype(np.float32), scaled, scaled.astype(np.float32)):
+        assert not any(values[i, k].tobytes() in saved for i in range(len(values)) for k in range(values.shape[1]))
+    reloaded = pickle.loads(saved)
+    pd.testing.assert_frame_equal(reloaded.predict(series[["a", "b"]]), model.predict(series[["a", "b"]]))
+    with pytest.raises(DataNotAttachedError, match=r"attach_data\(series\)"):
+        reloaded.unlearn(customers="a")
+    with pytest.raises(ValueError, match="480 hours"):
+        reloaded.attach_data(series[["b", "a", "c"]])
+    with pytest.raises(ValueError, match="480 hours"):
+        reloaded.attach_data(series.iloc[:-1])
+    edited = series.copy()
+    edited.iloc[5, 0] += 1
+    with pytest.raises(DataChangedError, match="edited"):
+        reloaded.attach_data(edited)
+    erased = series.assign(c=0.0)
+    reloaded.attach_data(erased).unlearn(customers="a")
+    model.unlearn(customers="a")
+    assert all(torch.equal(a, b) for a, b in zip(weights(reloaded), weights(model), strict=True))
+    assert reloaded._data[["a", "c"]].isna().all(axis=None)
+
+
+def test_copies_in_memory_keep_the_series(series, net):
+    model = SeriesForgetter(FineTuneRegressor(net, n_steps=2, random_state=0), CUTTER).fit(series)
+    for twin in (copy.copy(model), copy.deepcopy(model)):
+        twin.unlearn(customers="a")
+    assert not model.receipts_

@@ -179,12 +179,13 @@ def test_samples_reprocessed_agree_with_the_cost_formula():
     X, y = make_classification(n_samples=400, random_state=0)
     for n_slices in (1, 2, 5, 10):
         model = SISAClassifier(SGDClassifier(), n_shards=4, n_slices=n_slices, epochs=6, random_state=0).fit(X, y)
-        cells = zip(model.allocation_.shard, model.allocation_.slice, strict=True)
+        before = model.allocation_
+        cells = zip(before.shard, before.slice, strict=True)
         costs = [sum(model._spent[shard][part:]) for shard, part in cells]
         expected = 100 if n_slices == 1 else 6 * 100 * (2 / 3 + 1 / (3 * n_slices))
         assert np.mean(costs) == pytest.approx(expected, rel=0.01)
         receipt = model.unlearn([11]).receipts_[-1]
-        assert receipt.work.details["shards"] == [model.allocation_.shard[11]]
+        assert receipt.work.details["shards"] == [before.shard[11]]
         assert receipt.work.samples == pytest.approx(costs[11], abs=2 * model.epochs)
 
 
@@ -200,10 +201,10 @@ def test_bad_parameters_are_refused(problem):
     X, y = problem
     for options, message in (
         ({"n_shards": 0}, "n_shards must be"),
-        ({"n_shards": True}, "n_shards must be an integer of at least 1, got True"),
-        ({"max_requests": -1}, "max_requests must be a number above 0 and at most 1, got -1"),
+        ({"n_shards": True}, "n_shards must be a whole number of at least 1, got True"),
+        ({"max_requests": -1}, r"max_requests must be a number between 0 \(excluded\) and 1, or None, got -1"),
         ({"max_requests": 2}, "max_requests must be"),
-        ({"epochs": "a"}, "epochs must be a positive number, got 'a'"),
+        ({"epochs": "a"}, "epochs must be a number above 0, or None, got 'a'"),
         ({"random_state": -1}, "random_state must be .* from 0 on, got -1"),
         ({"n_slices": 1.5}, "n_slices must be"),
         ({"epochs": 0}, "epochs must be"),

@@ -24,7 +24,7 @@ from mlunlearn._testing import ConvNet
 from mlunlearn.checks.state import learned_state, state_differences
 from mlunlearn.loaders import JoiningLoader
 from mlunlearn.nets import TorchClassifier
-from mlunlearn.training import n_samples_of
+from mlunlearn.passes import n_samples_of
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS, LABELS = (DIGITS[:300] / 16).astype(np.float32), LABELS[:300]

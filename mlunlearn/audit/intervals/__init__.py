@@ -1,0 +1,1 @@
+"""Intervals and tests: resampling of rows and persons, and contrasts with references."""

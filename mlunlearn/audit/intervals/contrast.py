@@ -1,0 +1,250 @@
+"""Two-sided tests of one model against K retrained models on the same rows, and what they could have found.
+
+Every function takes a value of each row, or its mean, under the audited model and under each reference. There are two
+sources of noise, and a test for each:
+
+- *rows*: given all models, forgotten and unseen rows that were drawn alike are exchangeable, since none of the models
+  learned from either. So are their paired differences (audited minus mean reference), and a permutation of rows is an
+  exact test, however few references there are.
+- *models*: given all rows, the audited model and the references are draws of one training procedure. The test is
+  Student's with K - 1 degrees of freedom and needs nothing of the rows; with few references it finds only large
+  differences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, rankdata, t
+
+from mlunlearn.seeds import derive_seeds
+
+Floats = NDArray[np.float64]
+
+# Differences of a mean below this are rounding: methods that are exact up to rounding must not be told apart by it.
+ROUNDING = 1e-9
+# Up to this many forgotten rows the permutation distribution is drawn; beyond, it is normal.
+DRAWN_UP_TO = 200
+N_PERMUTATIONS = 1999
+# Random numbers that are held at a time.
+LARGEST_DRAW = 20_000_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A tested difference between one model and its references.
+
+    Parameters
+    ----------
+    estimate : float
+        Value of the audited model minus the mean of the references.
+    standard_error : float
+        Of the estimate, if the audited model is a further reference.
+    df : float
+        Degrees of freedom; infinite for a test over rows.
+    p_value : float
+        Two-sided.
+    """
+
+    estimate: float
+    standard_error: float
+    df: float
+    p_value: float
+
+    def detectable(self, level: float, power: float = 0.8) -> float:
+        """Smallest true difference that a test at this level finds with this power."""
+        tail = (t.isf(level / 2, self.df) + t.ppf(power, self.df)) if np.isfinite(self.df) else None
+        return float((norm.isf(level / 2) + norm.ppf(power) if tail is None else tail) * self.standard_error)
+
+
+def contrast_weights(is_forget: NDArray[np.bool_], strata: NDArray[np.intp]) -> Floats:
+    """Weight of each row in the mean over forgotten rows minus the mean over unseen rows of the same strata.
+
+    Parameters
+    ----------
+    is_forget : ndarray of bool, shape (n_rows,)
+        Forgotten (True) or unseen (False).
+    strata : ndarray of int, shape (n_rows,)
+        Rows are compared within these; every forgotten row of a stratum without unseen rows has weight 0.
+
+    Returns
+    -------
+    ndarray of float, shape (n_rows,)
+        The positive ones sum to 1 and the negative ones to -1; all 0 if nothing can be compared.
+    """
+    n_strata = int(strata.max()) + 1
+    forget = np.bincount(strata[is_forget], minlength=n_strata)
+    unseen = np.bincount(strata[~is_forget], minlength=n_strata)
+    matched = (forget > 0) & (unseen > 0)
+    total = forget[matched].sum()
+    if total == 0:
+        return np.zeros(len(strata))
+    share = np.where(matched, forget / total, 0.0)
+    per_row = np.where(is_forget, share[strata] / np.maximum(forget[strata], 1), 0.0)
+    return per_row - np.where(is_forget, 0.0, share[strata] / np.maximum(unseen[strata], 1))
+
+
+def ranks_within(values: Floats, strata: NDArray[np.intp]) -> Floats:
+    """Mid-ranks within strata as shares, so that a contrast of them is an AUC minus one half.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows,)
+        Scores of one model, higher for more likely members.
+    strata : ndarray of int, shape (n_rows,)
+        Strata.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Between 0 and 1.
+    """
+    if not strata.any():
+        return rankdata(values) / len(values)
+    ranks = np.empty(len(values))
+    for stratum in np.unique(strata):
+        rows = strata == stratum
+        ranks[rows] = rankdata(values[rows]) / rows.sum()
+    return ranks
+
+
+def over_rows(
+    differences: Floats,
+    is_forget: NDArray[np.bool_],
+    strata: NDArray[np.intp],
+    groups: NDArray[np.intp] | None,
+    seed: int,
+) -> Difference:
+    """Test whether paired differences are larger or smaller on forgotten rows than on unseen ones.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n_rows,)
+        Audited model minus mean reference.
+    is_forget : ndarray of bool, shape (n_rows,)
+        Forgotten or unseen.
+    strata : ndarray of int, shape (n_rows,)
+        Rows are exchangeable within these.
+    groups : ndarray of int or None
+        Person or source of each row, if rows are dependent. Whole groups are then what is independent.
+    seed : int
+        Seed of the permutations; equal ones are drawn once for all models.
+
+    Returns
+    -------
+    Difference
+        Of the contrast, by permutation, or by its normal approximation where there are many rows. With groups by a
+        cluster-robust Student test.
+    """
+    weights = contrast_weights(is_forget, strata)
+    estimate = float(weights @ differences)
+    if groups is not None:
+        return _over_groups(differences, weights, is_forget, strata, groups, estimate)
+    variances = [_row_variance(differences, weights, strata, is_forget == side) for side in (True, False)]
+    pooled = _row_variance(differences, weights, strata, np.ones(len(strata), dtype=bool))
+    few = is_forget[weights != 0.0].sum() <= DRAWN_UP_TO
+    standard_error = float(np.sqrt(pooled if few else sum(variances)))
+    if abs(estimate) <= ROUNDING or standard_error <= ROUNDING:
+        p_value = 1.0 if abs(estimate) <= ROUNDING else 0.0
+    elif few:
+        p_value = _permutation_p_value(differences, is_forget, strata, weights, estimate, seed)
+    else:
+        p_value = float(2.0 * norm.sf(abs(estimate) / standard_error))
+    return Difference(estimate, standard_error, np.inf, p_value)
+
+
+def over_models(ours: float, theirs: Floats, floor: float, n_ours: int = 1) -> Difference:
+    """Test whether one number of the audited model is a further draw of the references' numbers.
+
+    Parameters
+    ----------
+    ours : float
+        The audited model's, or the mean over `n_ours` audited models.
+    theirs : ndarray of shape (n_references,)
+        The references'.
+    floor : float
+        Variance of one model's number that independent noise of single rows explains. A sample variance of few
+        references is never taken to be smaller: two accuracies that happen to be equal prove nothing.
+    n_ours : int, default=1
+        Audited models.
+
+    Returns
+    -------
+    Difference
+        By Student's test with K - 1 degrees of freedom.
+    """
+    n_references = len(theirs)
+    estimate = float(ours - theirs.mean())
+    variance = max(float(np.var(theirs, ddof=1)), floor) * (1.0 / n_ours + 1.0 / n_references)
+    standard_error = float(np.sqrt(variance))
+    if abs(estimate) <= ROUNDING or standard_error <= ROUNDING:
+        return Difference(estimate, standard_error, n_references - 1, 1.0 if abs(estimate) <= ROUNDING else 0.0)
+    p_value = float(2.0 * t.sf(abs(estimate) / standard_error, n_references - 1))
+    return Difference(estimate, standard_error, n_references - 1, p_value)
+
+
+def _row_variance(differences: Floats, weights: Floats, strata: NDArray[np.intp], chosen: NDArray[np.bool_]) -> float:
+    """Variance of the weighted sum of the chosen rows, each stratum with its own variance of a row."""
+    total = 0.0
+    for stratum in np.unique(strata[weights != 0.0]):
+        rows = chosen & (strata == stratum)
+        own = differences[rows] if rows.sum() > 1 else differences[strata == stratum]
+        total += float(np.var(own, ddof=1) * np.sum(weights[rows] ** 2)) if len(own) > 1 else 0.0
+    return total
+
+
+def _over_groups(
+    differences: Floats,
+    weights: Floats,
+    is_forget: NDArray[np.bool_],
+    strata: NDArray[np.intp],
+    groups: NDArray[np.intp],
+    estimate: float,
+) -> Difference:
+    cell = 2 * strata + is_forget
+    means = np.bincount(cell, weights=differences) / np.maximum(np.bincount(cell), 1)
+    influence = weights * (differences - means[cell])
+    variance, fewest = 0.0, np.inf
+    for side in (True, False):
+        sums = np.bincount(groups[is_forget == side], weights=influence[is_forget == side])
+        n_groups = np.unique(groups[(is_forget == side) & (weights != 0.0)]).size
+        fewest = min(fewest, n_groups)
+        variance += float(np.sum(sums**2)) * n_groups / max(n_groups - 1, 1)
+    if fewest < 2:
+        return Difference(estimate, np.inf, 1.0, 1.0)
+    standard_error, df = float(np.sqrt(variance)), fewest - 1.0
+    if abs(estimate) <= ROUNDING or standard_error <= ROUNDING:
+        return Difference(estimate, standard_error, df, 1.0 if abs(estimate) <= ROUNDING else 0.0)
+    return Difference(estimate, standard_error, df, float(2.0 * t.sf(abs(estimate) / standard_error, df)))
+
+
+def _permutation_p_value(
+    differences: Floats,
+    is_forget: NDArray[np.bool_],
+    strata: NDArray[np.intp],
+    weights: Floats,
+    estimate: float,
+    seed: int,
+) -> float:
+    """Share of random divisions into forgotten and unseen rows, stratum by stratum, with as large a contrast."""
+    drawn = np.zeros(N_PERMUTATIONS)
+    for stratum in np.unique(strata[weights != 0.0]):
+        rows = strata == stratum
+        values = differences[rows]
+        n, n_forget = len(values), int(is_forget[rows].sum())
+        share = float(weights[rows & is_forget].sum())
+        sums = values[_subsets(n, n_forget, derive_seeds(seed, int(stratum))[0])].sum(axis=1)
+        drawn += share * (sums / n_forget - (values.sum() - sums) / (n - n_forget))
+    return float((1 + np.sum(np.abs(drawn) >= abs(estimate) * (1.0 - 1e-9))) / (N_PERMUTATIONS + 1))
+
+
+@lru_cache(maxsize=32)
+def _subsets(n: int, size: int, seed: int) -> NDArray[np.intp]:
+    """Random subsets of one size, one for each permutation."""
+    rng = np.random.default_rng(seed)
+    if N_PERMUTATIONS * n <= LARGEST_DRAW:
+        return np.argpartition(rng.random((N_PERMUTATIONS, n), dtype=np.float32), size - 1, axis=1)[:, :size]
+    return np.array([rng.choice(n, size, replace=False, shuffle=False) for _ in range(N_PERMUTATIONS)])

@@ -1,0 +1,1 @@
+"""What comes before measuring: data and references checked, models trained and asked."""

@@ -1,0 +1,187 @@
+"""References that were given: refused where they prove nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlunlearn.audit.preparation.oracles import Answers
+from mlunlearn.training import as_estimator
+
+# Parameters that decide how a model is trained, not which one comes out.
+NOT_OF_THE_RECIPE = ("random_state", "n_jobs", "verbose")
+
+
+def check_references(
+    models: Mapping[str, Any],
+    references: Iterable[Any],
+    original: Any,
+    forgotten: NDArray[np.bool_] | None,
+) -> list[Any]:
+    """Refuse references that are no references.
+
+    Parameters
+    ----------
+    models : mapping of str to estimator
+        The models under audit.
+    references : iterable of estimator
+        Fitted models.
+    original : estimator or None
+        The model before unlearning.
+    forgotten : ndarray of bool or None
+        Rows that references must not have seen.
+
+    Returns
+    -------
+    list of estimator
+        The references.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two, they are one model twice, their recipes or algorithms differ, or their forget set
+        is another.
+    """
+    references = list(references)
+    if len(references) < 2:
+        raise ValueError(
+            f"references holds {len(references)} model(s), at least two are needed: the second shows what a perfect "
+            "unlearner scores."
+        )
+    others = {**models, **({} if original is None else {"the original": original})}
+    for other in references[1:]:
+        _refuse_differing(references[0], other)
+    for name, other in others.items():
+        if type(other) is type(references[0]):
+            _refuse_differing(references[0], other)
+        elif _algorithm(other) != _algorithm(references[0]):
+            raise ValueError(
+                f"{name} trains {_algorithm(other)} and the references train {_algorithm(references[0])}; they must be "
+                "made by one recipe: pass references that were trained as the audited model was."
+            )
+    _check_independent([*models.values()], references)
+    for number, reference in enumerate(references, start=1):
+        _check_excluded(reference, number, forgotten)
+    return references
+
+
+def check_answers(models: Mapping[str, Answers], references: list[Answers]) -> None:
+    """Refuse models that answer every row alike where seeds make a difference: they are one model, given twice.
+
+    Parameters
+    ----------
+    models : mapping of str to Answers
+        The models under audit.
+    references : list of Answers
+        The references.
+
+    Raises
+    ------
+    ValueError
+        If two models are one, or a reference is an audited model.
+    """
+    pairs = list(combinations(references, 2))
+    alike = [_same(a, b) for a, b in pairs]
+    if any(alike) and not all(alike):
+        raise ValueError("two of the references give the same answers and others do not: one model is there twice.")
+    for name, model in models.items():
+        if not all(alike) and any(_same(model, reference) for reference in references):
+            raise ValueError(f"{name} gives the answers of a reference, row by row: it is the same model.")
+
+
+def _same(a: Answers, b: Answers) -> bool:
+    if a.proba is not None and b.proba is not None:
+        return all(np.array_equal(a.proba[data], b.proba[data]) for data in a.proba)
+    return a.proba is b.proba and all(np.array_equal(a.labels[data], b.labels[data]) for data in a.labels)
+
+
+def _refuse_differing(a: Any, b: Any) -> None:
+    differing = _differences(a, b)
+    if differing:
+        raise ValueError(
+            f"the models differ in {differing}; references, and the model before and after unlearning, must be "
+            "made by one recipe and differ in seed and forgotten rows alone."
+        )
+
+
+def _algorithm(model: Any) -> str:
+    """Name of the estimator that does the learning, inside whatever unlearns."""
+    inner = model
+    while hasattr(inner, "get_params"):
+        params = inner.get_params(deep=False)
+        if "estimator" not in params or params["estimator"] is None:
+            break
+        inner = as_estimator(params["estimator"])
+    return type(inner).__name__
+
+
+def _check_independent(models: list[Any], references: list[Any]) -> None:
+    """Refuse a model that is there twice: it agrees with itself, which proves nothing."""
+    seeds = [seed for seed in (_seed(reference) for reference in references) if seed is not None]
+    own = {seed for seed in (_seed(model) for model in models) if seed is not None}
+    everything = [*models, *references]
+    repeated = len({id(model) for model in everything}) < len(everything)
+    if repeated or len(set(seeds)) < len(seeds) or own & set(seeds):
+        raise ValueError(
+            "two of the models (those under audit and the references) are the same or have the same seed; they "
+            "would agree by construction. Fit each reference with a random_state of its own."
+        )
+
+
+def _seed(model: Any) -> Any:
+    seed = getattr(model, "seed_", None)
+    if seed is None and not hasattr(model, "unlearn"):
+        seed = getattr(model, "random_state", None)
+    return seed if isinstance(seed, (int, np.integer)) else None
+
+
+def _check_excluded(reference: Any, number: int, forgotten: NDArray[np.bool_] | None) -> None:
+    """Refuse a reference that learned from forgotten rows, where it says or shows how many rows it saw."""
+    if forgotten is None:
+        return
+    known = getattr(reference, "forgotten_", None)
+    if known is not None and not np.array_equal(known, forgotten):
+        raise ValueError(
+            f"reference {number} was not trained without exactly the rows that the model forgot: fit it with "
+            "exclude=model.forgotten_."
+        )
+    seen, retained = _rows_seen(reference), int((~forgotten).sum())
+    if known is None and seen is not None and seen > retained:
+        raise ValueError(
+            f"reference {number} was trained on {seen} rows, and {retained} are retained: it learned from forgotten "
+            "rows. Train references on the retained rows alone."
+        )
+
+
+def _rows_seen(model: Any) -> int | None:
+    """Rows that a bare scikit-learn model was fitted on, where it keeps them."""
+    if hasattr(model, "tree_"):
+        return int(model.tree_.n_node_samples[0])
+    known = getattr(model, "n_samples_fit_", None)
+    if known is None and hasattr(model, "class_count_"):
+        known = round(float(np.sum(model.class_count_)))
+    return None if known is None else int(known)
+
+
+def _differences(a: Any, b: Any) -> list[str]:
+    """Names of the parameters, seeds aside, that two models do not share."""
+    if type(a) is not type(b):
+        return [f"type ({type(a).__name__} and {type(b).__name__})"]
+    ours, theirs = _recipe(a), _recipe(b)
+    return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+
+
+def _recipe(model: Any) -> dict[str, str]:
+    """Parameters in words; of an estimator inside, only its class, since its parameters are listed themselves."""
+    params = model.get_params(deep=True)
+    return {name: _words(value) for name, value in params.items() if name.split("__")[-1] not in NOT_OF_THE_RECIPE}
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return str([_words(entry) for entry in value])
+    return type(value).__qualname__ if hasattr(value, "get_params") else repr(value)

@@ -1,0 +1,77 @@
+"""The printed description of an audit, its notes, and its rows read back from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
+from mlunlearn.audit.predictions import Predictions
+from mlunlearn.audit.table import Row
+
+# What the printed description shows; everything else is in `to_frame()`.
+SHORT = (
+    ("accuracy", "forget"),
+    ("accuracy", "test"),
+    ("error", "forget"),
+    ("error", "test"),
+    ("prediction distance", "forget"),
+    ("loss attack AUC", "forget"),
+    ("label attack AUC", "forget"),
+    ("activation distance", "forget"),
+    ("ZRF", "forget"),
+)
+
+
+def short_table(rows: Sequence[Row], *, refused: bool) -> pd.DataFrame:
+    """Return the main scores as text; attacks are left out where forgotten and unseen rows are not alike."""
+    shown = [row for key in SHORT for row in rows if (row.metric, row.data) == key]
+    shown = [row for row in shown if not (refused and "attack" in row.metric)]
+    return pd.DataFrame(
+        {
+            "score": row.metric,
+            "rows": row.data,
+            "unlearned": _text(row.unlearned),
+            "retrained": _text(row.null),
+            "original": _text(row.original),
+        }
+        for row in shown
+    )
+
+
+def notes_on(predictions: Predictions) -> tuple[str, ...]:
+    notes = []
+    first, second = predictions.references[:2]
+    if all(_same(first[name], second[name]) for name in predictions.sizes):
+        notes.append(
+            "The retrained models agree in every output: training does not depend on the seed, so a perfect "
+            "unlearner's distances are 0."
+        )
+    if len(predictions.references) == 2:
+        notes.append("With two references the intervals do not contain the difference between seeds.")
+    return tuple(notes)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if not np.array_equal(a.labels, b.labels):
+        return False
+    return a.proba is None or b.proba is None or np.array_equal(a.proba, b.proba)
+
+
+def _text(interval: BootstrapInterval | None) -> str:
+    if interval is None:
+        return "-"
+    ends = "" if np.isnan(interval.low) else f" [{interval.low:.3f}, {interval.high:.3f}]"
+    return f"{interval.estimate:.3f}{ends}"
+
+
+def row_from_dict(entry: Mapping[str, Any]) -> Row:
+    intervals = {}
+    for name in ("unlearned", "null", "original"):
+        ends = [entry[f"{name}{end}"] for end in ("", "_low", "_high")]
+        intervals[name] = BootstrapInterval(*(float("nan") if value is None else value for value in ends))
+    original = None if entry["original"] is None else intervals["original"]
+    return Row(entry["metric"], entry["data"], entry["better"], intervals["unlearned"], intervals["null"], original)

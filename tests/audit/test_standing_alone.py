@@ -1,0 +1,299 @@
+"""Any fitted models and index sets; many methods; what is accepted in silence nowhere; persons."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+from mlunlearn import Retrain
+from mlunlearn.audit import Outputs, Predictions, audit, compare, relative_test
+from mlunlearn.audit.attacks.relative import chi_squared_divergence
+from mlunlearn.audit.metrics.people import exposures, worst_off
+from mlunlearn.audit.preparation.overlap import count_twins, row_hashes
+from mlunlearn.audit.printing import short_table
+
+N, F = 400, 100
+FITS = []
+
+
+class CountedTree(DecisionTreeClassifier):
+    """A tree that notes every fit."""
+
+    def fit(self, X, y, **options):
+        FITS.append(len(X))
+        return super().fit(X, y, **options)
+
+
+class Broken(ClassifierMixin, BaseEstimator):
+    """Says NaN."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X), dtype=int)
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), np.nan)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_classification(800, flip_y=0.3, n_informative=5, random_state=0)
+
+
+def tree(seed, X, y, kind=CountedTree):
+    return kind(max_features=5, random_state=seed).fit(X, y)
+
+
+def run(model, data, what=audit, **options):
+    X, y = data
+    options = {"train": (X[:N], y[:N]), "forget_idx": range(F), "random_state": 0, **options}
+    options |= {"n_bootstrap": 20} if what is audit else {}
+    return what(model, X[N:], y[N:], **options)
+
+
+def test_plain_models_and_positions_are_enough(data):
+    X, y = data
+    assert run(tree(0, X[F:N], y[F:N]), data).verdict.decision == "as a retrained model"
+    assert run(tree(0, X[:N], y[:N]), data).verdict.decision == "distinguishable from one"
+
+
+def test_everything_can_be_given_and_nothing_is_trained(data):
+    X, y = data
+    references = [tree(seed, X[F:N], y[F:N]) for seed in (1, 2, 3)]
+    model, original = tree(0, X[F:N], y[F:N]), tree(9, X[:N], y[:N])
+    FITS.clear()
+    report = run(model, data, references=references, original=original)
+    assert FITS == []
+    assert report.verdict_on_original.decision == "distinguishable from one"
+
+
+def test_retained_rows_suffice_and_the_report_says_what_is_absent(data):
+    X, y = data
+    report = run(tree(0, X[F:N], y[F:N]), data, train=(X[F:N], y[F:N]), forget_idx=None)
+    assert report.predictions.sizes == {"retain": 300, "test": 400}
+    assert [s.name for s in report.verdict.statistics] == [
+        "performance: mean score, unseen",
+        "performance: mean score, retained",
+    ]
+    assert "they need the forgotten rows" in str(report)
+    assert report.verdict.decision == "cannot tell at this size"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"y_test": lambda y: y.astype(str)}, "the test labels are"),
+        ({"y_test": lambda y: y + 7}, "the test labels are"),
+        ({"y_test": lambda y: np.where(np.arange(len(y)) == 3, np.nan, y)}, "1 missing values"),
+        ({"X_test": "train"}, "test rows are training rows"),
+        ({"references": [LogisticRegression(), LogisticRegression()]}, "trains CountedTree and the references train"),
+        ({"references": "all rows"}, "learned from forgotten rows"),
+        ({"references": "twice"}, "the same seed"),
+        ({"references": "copied"}, "one model is there twice"),
+        ({"model": Broken()}, r"the model \(Broken\) predicts NaN"),
+        ({"references": "itself"}, "are the same"),
+        ({"forget_idx": [0, 900]}, "forget_idx"),
+        ({"alpha": 1.5}, "alpha must lie"),
+        ({"residue": 0.0}, "residue must lie"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",  # not the address of a function
+    ids=str,
+)
+def test_what_was_accepted_in_silence_is_refused_before_anything_is_trained(options, message, data):
+    X, y = data
+    y_test, X_test = options.pop("y_test", lambda y: y)(y[N:]), X[N:]
+    if options.pop("X_test", None):
+        X_test = X[:N]
+    model = options.pop("model", None)
+    model = tree(0, X[F:N], y[F:N]) if model is None else model.fit(X[:N], y[:N])
+    references = options.pop("references", None)
+    if references == "all rows":
+        references = [tree(seed, X[:N], y[:N]) for seed in (1, 2)]
+    elif references == "twice":
+        references = [tree(1, X[F:N], y[F:N]), tree(1, X[F:N], y[F:N])]
+    elif references == "copied":
+        references = [tree(seed, X[F:N], y[F:N]) for seed in (1, 1, 2)]
+        for reference in references:
+            reference.random_state = None
+    elif references == "itself":
+        references = [model, tree(1, X[F:N], y[F:N])]
+    elif references is not None:
+        references = [reference.fit(X[F:N], y[F:N]) for reference in references]
+    settings = {"train": (X[:N], y[:N]), "forget_idx": range(F), **options}
+    FITS.clear()
+    with pytest.raises(ValueError, match=message):
+        audit(model, X_test, y_test, references=references, **settings)
+    assert FITS == []
+
+
+def test_a_misspelt_task_and_broken_outputs_are_refused():
+    y = np.array([0, 1, 0])
+    said = {"test": Outputs(y)}
+    with pytest.raises(ValueError, match="task must be one of"):
+        Predictions("clasifier", {"test": y}, said, [said, said])
+    broken = {"test": Outputs(y, np.full((3, 2), np.nan))}
+    with pytest.raises(ValueError, match="the null 1 model predicts NaN"):
+        Predictions("classifier", {"test": y}, said, [said, broken])
+
+
+def test_matched_non_members_make_mislabelled_rows_comparable(data):
+    X, y = data
+    y = y.copy()
+    y[:F] = 1 - y[:F]
+    model = tree(0, X[F:N], y[F:N])
+    alone = run(model, (X, y))
+    assert not alone.about["exchangeable"]
+    assert "attack" not in short_table(alone.rows, refused=True)["score"].str.cat()
+    matched = run(
+        model,
+        (np.concatenate([X[:N], X[600:]]), np.concatenate([y[:N], y[600:]])),
+        non_members=(X[N:600], 1 - y[N:600]),
+    )
+    assert matched.about["exchangeable"]
+    assert matched.about["nonmembers"] == "matched"
+    assert matched.verdict.decision == "as a retrained model"
+
+
+def test_methods_are_compared_with_controls_and_a_constant_predictor(data):
+    X, y = data
+    exact = Retrain(MLPClassifier((8,), max_iter=5, tol=0.0), random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        original = exact.fit(X[:N], y[:N]).estimator_
+        exact.unlearn(range(F))
+        result = run(
+            {"exact": exact, "nothing done": copy.deepcopy(original)}, data, compare, original=original, n_references=2
+        )
+    table = result.to_frame()
+    assert list(table.index) == [
+        "exact",
+        "nothing done",
+        "from scratch",
+        "continued",
+        "before unlearning",
+        "constant predictor",
+        "retrained",
+    ]
+    assert table.loc["nothing done", "distance"] == table.loc["before unlearning", "distance"]
+    y_test = y[N:]
+    assert table.loc["constant predictor", "accuracy test"] == np.mean(y_test == np.bincount(y[F:N]).argmax())
+    assert result.plot().get_ylabel().startswith("distance")
+
+
+def test_an_estimator_that_cannot_continue_is_named(data):
+    X, y = data
+    exact = Retrain(DecisionTreeClassifier(max_features=5), random_state=0).fit(X[:N], y[:N])
+    original = exact.estimator_
+    exact.unlearn(range(F))
+    result = run([exact], data, compare, original=original)
+    assert any("DecisionTreeClassifier cannot continue training" in note for note in result.notes)
+    assert "from scratch" in result.table.index
+
+
+def test_seeds_are_nested(data):
+    X, y = data
+    trainings = [[tree(10 * i + j, X[F:N], y[F:N]) for j in range(3)] for i in range(2)]
+    row = run({"trees": trainings, "one": tree(99, X[F:N], y[F:N])}, data, compare).table.loc["trees"]
+    assert row["sd of unlearnings"] > 0.0
+    assert row["sd of trainings"] >= 0.0
+    assert row["verdict"] != "distinguishable from one"
+
+
+def test_a_comparison_of_other_requests_is_refused(data):
+    X, y = data
+    one, two = (Retrain(GaussianNB()).fit(X[:N], y[:N]).unlearn(range(n)) for n in (F, F + 1))
+    with pytest.raises(ValueError, match="other rows"):
+        run({"one": one, "two": two}, data, compare, forget_idx=None)
+    with pytest.raises(ValueError, match="controls"):
+        run({"retrained": one}, data, compare, forget_idx=None)
+    with pytest.raises(ValueError, match="mapping of names"):
+        run([one, one], data, compare, forget_idx=None)
+
+
+def test_exposure_is_the_share_of_unseen_rows_that_are_less_certain():
+    rng = np.random.default_rng(0)
+    sizes = {"forget": 5, "retain": 40, "test": 30}
+    targets = {name: rng.integers(2, size=n) for name, n in sizes.items()}
+
+    def said():
+        proba = {name: rng.dirichlet([1, 1], n) for name, n in sizes.items()}
+        return {name: Outputs(p.argmax(axis=1), p) for name, p in proba.items()}
+
+    predictions = Predictions("classifier", targets, said(), [said(), said()], said())
+    table = exposures(predictions)
+    own = {name: out.proba[np.arange(sizes[name]), targets[name]] for name, out in predictions.unlearned.items()}
+    expected = [np.mean(own["test"] < score) for score in own["forget"]]
+    assert table["unlearned"][:5].tolist() == pytest.approx(expected)
+    worst = worst_off(table).set_index(["data", "rows"])
+    assert worst.loc[("retain", "worst 5%"), "original"] == table["original"][5:].nlargest(2).mean()
+
+
+def test_risk_is_given_by_person_and_by_class(data):
+    X, y = data
+    persons = {"train": np.arange(N) // 4, "test": np.arange(N) // 4}
+    report = run(tree(0, X[:N], y[:N]), data, groups=persons)
+    table = report.by_person()
+    assert len(table) == 100
+    assert (table["rows"] == 4).all()
+    assert table["risk"].is_monotonic_decreasing
+    assert set(table["of"][table["data"] == "forget"]) == set(range(25))
+    assert len(report.by_class()) == 4
+
+
+def test_twins_are_counted_and_shown(data):
+    X, y = data
+    X = X.copy()
+    X[200:203] = X[:3]
+    report = run(tree(0, X[F:N], y[F:N]), (X, y))
+    assert report.about["twins"] == 3
+    assert "3 forgotten rows have identical twins" in str(report)
+
+
+def test_equal_rows_have_equal_hashes():
+    X = np.array([[0.0, 1.0], [1.0, 0.0], [-0.0, 1.0], [2.0, 5.0]])
+    hashes = row_hashes(X)
+    assert hashes[0] == hashes[2]
+    assert len(set(hashes.tolist())) == 3
+    many = np.random.default_rng(0).integers(3, size=(3000, 6)).astype(float)
+    assert len(np.unique(row_hashes(many))) == len(np.unique(many, axis=0))
+    assert count_twins(X, np.array([True, False, False, False])) == 1
+
+
+def test_the_kernel_divergence_is_the_largest_value_of_its_variational_form():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(12, 2)), rng.normal(0.5, size=(12, 2))
+    both = np.concatenate([x, y])
+    kernel = np.exp(-((both[:, None] - both[None]) ** 2).sum(axis=2) / 2.0)
+
+    def value(a):
+        h = kernel @ a
+        return 2 * (h[:12].mean() - h[12:].mean()) - np.mean(h[12:] ** 2) - 0.1 * a @ kernel @ a
+
+    largest = chi_squared_divergence(x, y, 1.0, 0.1)
+    assert all(value(rng.normal(scale=0.3, size=24)) < largest for _ in range(200))
+    from scipy.optimize import minimize
+
+    assert -minimize(lambda a: -value(a), np.zeros(24)).fun == pytest.approx(largest, rel=1e-3)
+
+
+def test_the_relative_test_refuses_what_it_cannot_use():
+    p = np.full((30, 2), 0.5)
+    assert relative_test(p, p, p).p_value == 1.0
+    with pytest.raises(ValueError, match="same rows"):
+        relative_test(p, p[:20], p)
+    with pytest.raises(ValueError, match="blocks need"):
+        relative_test(p[:10], p[:10], p[:10])

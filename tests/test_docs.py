@@ -1,0 +1,40 @@
+"""The code of the documentation runs as printed, and its figures are those of the results files."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.reconstruction import MARKS, table
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+
+
+def code_of(page):
+    """All blocks of Python of a page, in order."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.DOTALL))
+
+
+@pytest.mark.parametrize("page", [name for name in PAGES if "```python" in PAGES[name]])
+def test_code_runs_as_printed(page, tmp_path):
+    script = tmp_path / "page.py"
+    script.write_text(code_of(page))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script.name], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_guide_ends_in_a_method_of_under_fifteen_lines():
+    code = code_of("guide-own-method.md")
+    method = code[code.index("class ") : code.index("from mlunlearn.checks")]
+    assert 0 < sum(bool(line.strip()) for line in method.splitlines()) < 15
+    assert "check_unlearner(RidgeIndicators())" in code
+
+
+def test_figures_of_the_attack_are_those_of_the_results_file():
+    assert len(MARKS.findall(PAGES["what-exactness-does-not-give.md"])) == 1
+    assert table() in PAGES["what-exactness-does-not-give.md"]
