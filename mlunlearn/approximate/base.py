@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -16,21 +17,24 @@ from torch import Tensor, nn
 from mlunlearn.approximate.reading import NEEDS, Reader
 from mlunlearn.approximate.run import Run
 from mlunlearn.base import UnlearnerMixin
-from mlunlearn.data import TrainingData
+from mlunlearn.data import Block
+from mlunlearn.disk import keep_off_disk
 from mlunlearn.networks.adoption import adopt, as_network, final_of, is_trained_elsewhere, refit_steps, steps_of
 from mlunlearn.networks.batches import Rows, tensors
 from mlunlearn.networks.datasets import DatasetRows, is_dataset, labels_of
-from mlunlearn.networks.fingerprints import Fingerprints
 from mlunlearn.networks.fresh import Rebuild, untrained
 from mlunlearn.networks.layers import device_of, forward, takes_integers
 from mlunlearn.receipts import Work
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.seeds import derive_seeds
+from mlunlearn.state import Task
 from mlunlearn.torch_seeds import seeded
-from mlunlearn.training import Task, fresh_copy, inherit_tags, one_thread
+from mlunlearn.training import fresh_copy, inherit_tags
 
 TRAINING, EDITING = 1, 2
 """What derived seeds are for."""
+
+_WHY = "the network would learn something else from it"
 
 
 class HeldOut:
@@ -38,12 +42,12 @@ class HeldOut:
 
     Parameters
     ----------
-    data : TrainingData or None
+    block : Block or None
         The rows.
     """
 
-    def __init__(self, data: TrainingData | None):
-        self.data = data
+    def __init__(self, block: Block | None):
+        self.block = block
 
     def __deepcopy__(self, memo: dict[int, Any]) -> HeldOut:
         return self
@@ -60,7 +64,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     needs: ClassVar[frozenset[str]]
     moves_buffers: ClassVar[bool] = False
     _task: ClassVar[Task]
-    _private_state = (*UnlearnerMixin._private_state, "_fingerprints", "_held_out")
+    _private_state = (*UnlearnerMixin._private_state, "_held_out")
 
     estimator: Any
     random_state: Any
@@ -72,6 +76,10 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         def _encode(self, y: np.ndarray) -> Tensor: ...
 
         def _outputs_and_loss(self) -> tuple[Any, Any]: ...
+
+    @property
+    def _needs_forgotten(self) -> bool:  # type: ignore[override]
+        return "forget" in self.needs
 
     def _check_settings(self) -> None:
         """Refuse parameters that make no sense; called before any training and before each request."""
@@ -85,6 +93,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         sample_weight: Any = None,
         *,
         sample_ids: Any = None,
+        id_key: bytes | None = None,
         exclude: Any = None,
         held_out: Any = None,
     ) -> Self:
@@ -101,6 +110,8 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             Networks take none.
         sample_ids : array-like of shape (n_samples,) or None, default=None
             Ids of records, persons or sources, which `unlearn` takes as ``forget_ids``.
+        id_key : bytes of length 16 or more, or None, default=None
+            Secret key of the hashes under which ids are kept; never saved, see `attach_key`.
         exclude : array-like of int, boolean mask or slice, default=None
             Rows to leave out, as if they had been forgotten already.
         held_out : tuple (X, y), Dataset or None, default=None
@@ -118,7 +129,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         """
         if y is None and is_dataset(X):
             y = labels_of(X)
-        return self._fit_anew(X, y, sample_weight, sample_ids, exclude, held_out=held_out)
+        return self._fit_anew(X, y, sample_weight, sample_ids, id_key, exclude, held_out=held_out)
 
     def _fit(self, held_out: Any = None) -> None:
         self._check_settings()
@@ -127,7 +138,6 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             raise ValueError(f"{type(self).__name__} edits a torch network, which takes no sample_weight.")
         retained = self._retained()
         self.estimator_ = self._adopted(retained) if is_trained_elsewhere(self.estimator) else self._trained(retained)
-        self._fingerprints = Fingerprints.of(self._data, retained, self.seed_)
         self._held_out = HeldOut(self._read_held_out(held_out))
 
     def _check_needs(self, held_out: Any) -> None:
@@ -145,9 +155,12 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             )
 
     def _adopted(self, retained: np.ndarray) -> Any:
-        few = self._data.block(retained[:2]).X
-        few = few.read() if isinstance(few, DatasetRows) else few
-        return adopt(self.estimator.estimator, self._task, few, self._data.labels(retained))
+        trained, few = self.estimator.estimator, self._data.block(retained[:2]).X
+        if isinstance(few, DatasetRows):
+            if steps_of(trained):
+                raise ValueError("a Dataset goes through no pipeline; let it return what the network takes.")
+            few = few.read()
+        return adopt(trained, self._task, few, self._data.labels(retained))
 
     def _trained(self, retained: np.ndarray) -> Any:
         block = self._data.block(retained)
@@ -156,36 +169,34 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
                 f"{type(self).__name__} takes a Dataset with a network that is trained already: pass "
                 "FrozenEstimator(trained)."
             )
-        template = as_network(self.estimator, self._task)
-        with one_thread():
-            return fresh_copy(template, derive_seeds(self.seed_, TRAINING)[0]).fit(block.X, block.y)
+        seed = derive_seeds(self.seed_, TRAINING)[0]
+        model = keep_off_disk(fresh_copy(as_network(self.estimator, self._task), seed), type(self).__name__)
+        with seeded(seed):
+            return model.fit(block.X, block.y)
 
-    def _read_held_out(self, held_out: Any) -> TrainingData | None:
+    def _read_held_out(self, held_out: Any) -> Block | None:
         if held_out is None:
             return None
         X, y = (held_out, labels_of(held_out)) if is_dataset(held_out) else held_out
         X, y, _ = self._check_training_input(X, y, None, reset=False)
-        return TrainingData(X, y)
+        return Block(X, y)
 
     # ------------------------------------------------------------ unlearn
 
     def _unlearn(self, request: ForgetRequest) -> Work:
         self._check_settings()
         left = self._retained_without(request.rows)
-        read = np.union1d(left, request.rows) if "forget" in self.needs else left
-        self._fingerprints.refuse_changed(self._data, read)
         model = copy.deepcopy(self.estimator_)
-        if steps_of(model):
-            block = self._data.block(left)
-            refit_steps(model, block.X, block.y)
         final = final_of(model)
         root = derive_seeds(self.seed_, EDITING, len(self.receipts_))[0]
         with seeded(root, final.net_.device):
+            if steps_of(model):
+                block = self._read(left, _WHY)
+                refit_steps(model, block.X, block.y)
             run, readers = self._prepare(model, request, left, root)
             with _put_right(run.module, self.moves_buffers):
                 details = self._edit(run.module, run.forget, run.retain, run)
         self.estimator_ = model
-        self._fingerprints = self._fingerprints.without(request.rows)
         samples = sum(reader.samples for reader in readers)
         return Work(samples=samples, full=len(left) * final.max_epochs, details=dict(details or {}))
 
@@ -194,7 +205,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         module = final.net_.module_.eval()
         forget = np.zeros(self.n_samples_fit_, dtype=bool)
         forget[request.rows] = True
-        reader = Reader(self._data, module, self._encode, forget, self.needs, steps_of(model))
+        reader = Reader(partial(self._read, why=_WHY), module, self._encode, forget, self.needs, steps_of(model))
         aside = self._held_out_reader(model)
         outputs, loss = self._outputs_and_loss()
         n_retained = len(left)
@@ -222,14 +233,14 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         return run, [reader] if aside is None else [reader, aside]
 
     def _held_out_reader(self, model: Any) -> Reader | None:
-        data = self._held_out.data
-        if data is None:
+        block = self._held_out.block
+        if block is None:
             if "held_out" in self.needs:
                 raise ValueError("held_out is never saved with a model; call attach_data(X, y, held_out=(X, y)).")
             return None
-        none = np.zeros(len(data.y), dtype=bool)
+        none = np.zeros(len(block), dtype=bool)
         module = final_of(model).net_.module_
-        return Reader(data, module, self._encode, none, {"retain", "retain_labels"}, steps_of(model))
+        return Reader(block.take, module, self._encode, none, {"retain", "retain_labels"}, steps_of(model))
 
     def _initial(self) -> nn.Module:
         final = final_of(self.estimator_)
@@ -253,6 +264,11 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         return np.concatenate(found)
 
     # --------------------------------------------------------------- data
+
+    def _count_twins(self, request: ForgetRequest) -> int | None:
+        """Items of a dataset are not counted: most of them have never been read."""
+        few = self._data.block(request.rows[:1]).X
+        return None if isinstance(few, DatasetRows) else super()._count_twins(request)
 
     def _check_input(self, X: Any, *, reset: bool) -> Any:
         if isinstance(X, DatasetRows):
@@ -289,9 +305,10 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         return self._attach(X, y, sample_weight, held_out)
 
     def _take_data(self, X: Any, y: Any, sample_weight: Any, held_out: Any = None) -> None:  # type: ignore[override]
-        X = DatasetRows(X) if is_dataset(X) else X
+        if is_dataset(X):
+            retained = self._retained()
+            X = DatasetRows(X, positions=retained if len(X) == len(retained) else None)
         super()._take_data(X, y, sample_weight)
-        self._fingerprints.refuse_changed(self._data, self._retained())
         self._held_out = HeldOut(self._read_held_out(held_out))
 
     def __sklearn_tags__(self) -> Tags:

@@ -15,7 +15,7 @@ from mlunlearn.approximate.base import EditedModel
 from mlunlearn.networks.adoption import final_of
 from mlunlearn.networks.criteria import class_loss, logits_of
 from mlunlearn.networks.datasets import DatasetRows
-from mlunlearn.training import Task
+from mlunlearn.state import Task
 
 
 class EditedClassifier(ClassifierMixin, EditedModel):
@@ -51,7 +51,8 @@ class EditedClassifier(ClassifierMixin, EditedModel):
     ``needs`` names what the hook reads, of ``"retain"``, ``"retain_labels"``, ``"forget"``, ``"forget_labels"``,
     ``"initial"`` (weights from which the network was trained) and ``"held_out"`` (rows it was not trained on). Reading
     anything else raises `mlunlearn.networks.UndeclaredNeedError`, and rows that are not needed may have been erased
-    at the source. Held-out rows that a user gave can be read without being needed.
+    at the source; rows that are read must be what they were at `fit`, and are compared as they are read. Of a dataset
+    a few items are compared. Held-out rows that a user gave can be read without being needed.
 
     The base restores modes, gradient flags and the global random generators. It restores buffers, such as the
     statistics of batch normalisation, unless the class sets ``moves_buffers = True``. A network that is not finite

@@ -11,7 +11,7 @@ from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Batch, Rows
 from mlunlearn.networks.budgets import default_steps
 from mlunlearn.networks.loop import adam, cosine
-from mlunlearn.parameters import check_count, check_positive
+from mlunlearn.parameters import check_count, check_flag, check_positive
 
 
 class FineTuneClassifier(EditedClassifier):
@@ -103,11 +103,11 @@ class FineTuneClassifier(EditedClassifier):
 
     def _check_settings(self) -> None:
         check_positive("lr", self.lr)
-        if self.budget is not None:
-            check_positive("budget", self.budget)
+        check_positive("budget", self.budget, optional=True)
         for name in ("n_steps", "batch_size"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name), optional=True)
+        for name in ("decay", "autocast"):
+            check_flag(name, getattr(self, name))
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
         def loss_of(batch: Batch) -> Tensor:

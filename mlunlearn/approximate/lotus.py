@@ -44,7 +44,7 @@ class LoTUSClassifier(EditedClassifier):
     lr : float, default=0.001
         Learning rate of AdamW.
     weight_decay : float, default=0.0005
-        Of AdamW, above 0.
+        Of AdamW.
     batch_size : int or None, default=None
         Rows of a step; None takes the network's own.
     random_state : int, RandomState instance or None, default=None
@@ -132,10 +132,10 @@ class LoTUSClassifier(EditedClassifier):
     def _check_settings(self) -> None:
         check_count("max_epochs", self.max_epochs)
         check_share("retain_share", self.retain_share)
-        for name in ("alpha", "lr", "weight_decay"):
-            check_positive(name, getattr(self, name))
-        if self.batch_size is not None:
-            check_count("batch_size", self.batch_size)
+        check_positive("lr", self.lr)
+        for name in ("alpha", "weight_decay"):
+            check_positive(name, getattr(self, name), zero=True)
+        check_count("batch_size", self.batch_size, optional=True)
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> dict[str, Any]:
         target, accuracies, temperatures = self._target(run), [], []

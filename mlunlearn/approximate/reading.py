@@ -11,7 +11,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from mlunlearn.data import TrainingData
+from mlunlearn.data import Block
 from mlunlearn.networks.batches import Batch, Rows, UndeclaredNeedError, tensors
 from mlunlearn.networks.datasets import DatasetRows
 from mlunlearn.networks.layers import device_of, takes_integers
@@ -25,8 +25,8 @@ class Reader:
 
     Parameters
     ----------
-    data : TrainingData
-        The rows.
+    read : callable
+        From positions to a `Block` of rows.
     module : torch.nn.Module
         The network; inputs are moved to it and cast for it.
     encode : callable
@@ -46,14 +46,14 @@ class Reader:
 
     def __init__(
         self,
-        data: TrainingData,
+        read: Callable[[np.ndarray], Block],
         module: nn.Module,
         encode: Callable[[np.ndarray], Tensor],
         forget: np.ndarray,
         needs: Iterable[str],
         steps: Iterable[BaseEstimator] = (),
     ):
-        self._data = data
+        self._read = read
         self._device, self._integers = device_of(module), takes_integers(module)
         self._encode = encode
         self._forget = forget
@@ -86,7 +86,7 @@ class Reader:
                 raise UndeclaredNeedError(
                     f"rows to {side} are not among the needs that the method declares ({declared})."
                 )
-        block = self._data.block(positions)
+        block = self._read(positions)
         self.samples += len(positions)
         hidden = self._hidden(forget)
         return Batch(

@@ -13,7 +13,7 @@ from torch import Tensor
 from mlunlearn.approximate.base import EditedModel
 from mlunlearn.networks.adoption import final_of
 from mlunlearn.networks.datasets import DatasetRows
-from mlunlearn.training import Task
+from mlunlearn.state import Task
 
 
 class EditedRegressor(RegressorMixin, EditedModel):

@@ -43,7 +43,7 @@ class SCRUBClassifier(EditedClassifier):
     optimizer : {'adam', 'sgd'}, default='adam'
         The latter with momentum 0.9.
     weight_decay : float, default=0.0005
-        L2 penalty of the optimiser, above 0.
+        L2 penalty of the optimiser.
     batch_size, forget_batch_size : int or None, default=None
         Rows of a step over the retained rows, and over those to forget; None takes the network's own.
     random_state : int, RandomState instance or None, default=None
@@ -155,12 +155,13 @@ class SCRUBClassifier(EditedClassifier):
     def _check_settings(self) -> None:
         check_choice("optimizer", self.optimizer, ("adam", "sgd"))
         check_count("max_epochs", self.max_epochs)
-        check_count("forget_epochs", self.forget_epochs, minimum=0)
-        for name in ("alpha", "gamma", "temperature", "lr", "weight_decay"):
+        check_count("forget_epochs", self.forget_epochs, at_least=0)
+        for name in ("temperature", "lr"):
             check_positive(name, getattr(self, name))
+        for name in ("alpha", "gamma", "weight_decay"):
+            check_positive(name, getattr(self, name), zero=True)
         for name in ("batch_size", "forget_batch_size"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name), optional=True)
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
         def loss_of(batch: Batch) -> Tensor:

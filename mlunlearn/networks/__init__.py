@@ -12,7 +12,6 @@ from mlunlearn.networks.curvature import (
 )
 from mlunlearn.networks.datasets import DatasetRows, labels_of
 from mlunlearn.networks.divergences import cosine_distance, entropy, js, kl, soft_cross_entropy
-from mlunlearn.networks.fingerprints import Fingerprints
 from mlunlearn.networks.fresh import Rebuild, Reset, reset_parameters, shrink
 from mlunlearn.networks.layers import Head, find_head, forward, recorded
 from mlunlearn.networks.loop import Descent, adam, adamw, cosine, descend, drops, sgd
@@ -21,7 +20,6 @@ __all__ = [
     "Batch",
     "DatasetRows",
     "Descent",
-    "Fingerprints",
     "Head",
     "Rebuild",
     "Reset",

@@ -15,7 +15,8 @@ from skorch import NeuralNet
 from mlunlearn.nets import TorchClassifier, TorchRegressor
 from mlunlearn.networks.batches import tensors
 from mlunlearn.networks.layers import device_of, takes_integers
-from mlunlearn.training import Task, as_estimator
+from mlunlearn.state import Task
+from mlunlearn.training import as_estimator
 
 Network = TorchClassifier | TorchRegressor
 
@@ -49,17 +50,14 @@ def as_network(estimator: Any, task: Task) -> Any:
     """
     if isinstance(estimator, FrozenEstimator):
         return as_network(estimator.estimator, task)
-    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    final = as_estimator(last, task)
+    model = as_estimator(estimator, task)
     kind = TorchClassifier if task == "classifier" else TorchRegressor
-    if not isinstance(final, kind):
+    if not isinstance(final_of(model), kind):
         raise TypeError(
             f"expected a torch module, a skorch net or a {kind.__name__}, alone or at the end of a Pipeline, got "
-            f"{type(last).__name__}: this method edits the weights of a {task}'s network."
+            f"{type(final_of(model)).__name__}: this method edits the weights of a {task}'s network."
         )
-    if isinstance(estimator, Pipeline):
-        return Pipeline([*estimator.steps[:-1], (estimator.steps[-1][0], final)])
-    return final
+    return model
 
 
 def final_of(model: Any) -> Network:

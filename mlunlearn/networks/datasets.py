@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset, IterableDataset, default_collate
+
+from mlunlearn.checksums import checksums_of_rows
+from mlunlearn.generators import TURNS, seeded_generators
+
+_LEADING = 6  # binary digits of the positions of items that are compared
 
 
 class DatasetRows:
@@ -19,6 +25,8 @@ class DatasetRows:
         dictionaries of them that are passed to the network by name.
     places : ndarray of int or None, default=None
         Which items, in this order; None means all.
+    positions : ndarray of int or None, default=None
+        Positions of these rows in the data given to `fit`; None takes their places in the dataset.
 
     Attributes
     ----------
@@ -35,9 +43,10 @@ class DatasetRows:
     [[4.0, 5.0], [0.0, 1.0]]
     """
 
-    def __init__(self, dataset: Dataset[Any], places: np.ndarray | None = None):
+    def __init__(self, dataset: Dataset[Any], places: np.ndarray | None = None, positions: np.ndarray | None = None):
         self.dataset = dataset
         self._places = np.arange(len(dataset)) if places is None else places  # type: ignore[arg-type]
+        self._positions = self._places if positions is None else positions
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,7 +59,8 @@ class DatasetRows:
     def __getitem__(self, rows: Any) -> DatasetRows:
         """Select rows; nothing is read."""
         rows = rows[0] if isinstance(rows, tuple) else rows
-        return DatasetRows(self.dataset, self._places[np.asarray(rows) if isinstance(rows, list) else rows])
+        rows = np.asarray(rows) if isinstance(rows, list) else rows
+        return DatasetRows(self.dataset, self._places[rows], self._positions[rows])
 
     def items(self) -> list[Any]:
         """Read the inputs of each row.
@@ -60,8 +70,11 @@ class DatasetRows:
         list
             One entry a row, without the targets.
         """
-        read = (self.dataset[int(place)] for place in self._places)
-        return [item[0] if isinstance(item, (tuple, list)) else item for item in read]
+        return [self._item(place) for place in self._places]
+
+    def _item(self, place: int) -> Any:
+        item = self.dataset[int(place)]
+        return item[0] if isinstance(item, (tuple, list)) else item
 
     def read(self) -> Any:
         """Read the rows as one batch.
@@ -84,6 +97,42 @@ class DatasetRows:
                 f"the dataset's inputs are {type(items[0]).__name__} objects, which make no batch; let it return "
                 "tensors or arrays of one shape (torchvision's datasets do so with transform=)."
             ) from error
+
+    def checksums(self, key: int = 0) -> np.ndarray:
+        """Checksum the rows: the positions of all, and what a few of them hold.
+
+        Parameters
+        ----------
+        key : int, default=0
+            Another key gives other checksums.
+
+        Returns
+        -------
+        ndarray of shape (n,), dtype uint64
+            Items are read whose position has few binary digits before its zeros: all of the first 64, every second up
+            to 128, every fourth up to 256, and so on. An edit of one file among many goes unnoticed, another folder or
+            another order does not. Each is read with the same seed, so that datasets that draw crops and flips from
+            the global generators draw the same ones again.
+        """
+        sums = checksums_of_rows(self._positions, key)
+        with TURNS:
+            for row in np.flatnonzero(_are_compared(self._positions)):
+                with seeded_generators(0):
+                    sums[row] = _checksum(self._item(self._places[row]), key)
+        return sums
+
+
+def _are_compared(positions: np.ndarray) -> np.ndarray:
+    digits = np.frexp(positions)[1]
+    return positions % 2 ** np.maximum(digits - _LEADING, 0) == 0
+
+
+def _checksum(item: Any, key: int) -> np.uint64:
+    if isinstance(item, Mapping):
+        parts = [(name, _checksum(item[name], key)) for name in sorted(item)]
+        return checksums_of_rows(np.array([str(parts)], dtype=object), key)[0]
+    values = item.detach().cpu().numpy() if isinstance(item, torch.Tensor) else np.asarray(item)
+    return checksums_of_rows(values.reshape(1, -1), key)[0]
 
 
 def is_dataset(X: Any) -> bool:

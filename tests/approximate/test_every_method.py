@@ -6,6 +6,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,6 +18,7 @@ from mlunlearn import DataChangedError
 from mlunlearn._testing import small_net
 from mlunlearn.approximate import EditedClassifier
 from mlunlearn.checks import parametrize_with_unlearner_checks
+from mlunlearn.checks.law import check_unlearning_moves_towards_retraining
 
 METHODS = [
     value
@@ -45,15 +47,19 @@ def test_the_list_is_not_short():
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")  # scikit-learn's own check
 @parametrize_with_checks(
-    [method(small_net(), random_state=0) for method in METHODS],
+    [method(small_net(max_epochs=5, lr=0.05), random_state=0) for method in METHODS],
     expected_failed_checks=lambda estimator: NO_WEIGHTS,
 )
 def test_scikit_learn_rules(estimator, check):
     check(estimator)
 
 
-@parametrize_with_unlearner_checks([method(small_net(max_epochs=60), random_state=0) for method in METHODS])
+@parametrize_with_unlearner_checks([method(small_net(max_epochs=2), random_state=0) for method in METHODS])
 def test_the_promises_of_unlearning(estimator, check):
+    if check is check_unlearning_moves_towards_retraining:
+        estimator = clone(estimator).set_params(
+            estimator__max_epochs=60
+        )  # there is nothing to forget before something is memorised
     check(estimator)
 
 
@@ -80,7 +86,7 @@ class TestEveryMethod:
         model = method(frozen, random_state=0).fit(X, y)
         X[ROWS] = np.nan
         if "forget" in method.needs:
-            with pytest.raises(DataChangedError, match="row 0"):
+            with pytest.raises(DataChangedError, match="Row 0"):
                 model.unlearn(ROWS)
         else:
             assert model.unlearn(ROWS).forgotten_.sum() == 30
