@@ -208,7 +208,6 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         reader = Reader(partial(self._read, why=_WHY), module, self._encode, forget, self.needs, steps_of(model))
         aside = self._held_out_reader(model)
         outputs, loss = self._outputs_and_loss()
-        n_retained = len(left)
         batch_size = final.net_.batch_size
         run = Run(
             request=request,
@@ -219,7 +218,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             held_out=None if aside is None else aside.everything,
             classes=self._numbers_of(request.classes),
             n_outputs=self._n_outputs(),
-            batch_size=batch_size if batch_size > 0 else n_retained,
+            batch_size=batch_size if batch_size > 0 else len(left),
             epochs=final.max_epochs,
             root=root,
             read_outputs=outputs,

@@ -72,7 +72,7 @@ class DatasetRows:
         """
         return [self._item(place) for place in self._places]
 
-    def _item(self, place: int) -> Any:
+    def _item(self, place: Any) -> Any:
         item = self.dataset[int(place)]
         return item[0] if isinstance(item, (tuple, list)) else item
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetRegressor
 from torch import nn
 from torch.utils.data import Dataset
@@ -143,6 +145,39 @@ def test_held_out_rows_are_asked_for_and_never_saved(frozen, blobs):
     assert loaded.attach_data(X, y, held_out=(X_other, y_other)).unlearn([0]).forgotten_.sum() == 1
 
 
+@pytest.mark.parametrize("as_items", [False, True])
+def test_an_edited_row_is_noticed_when_it_is_read(as_items, frozen, blobs):
+    X, y = blobs[0].copy(), blobs[1]
+
+    def read(*rows):
+        def hook(module, forget, retain, run):
+            for row in rows:
+                list(retain.where(retain.positions == row).in_order(1))
+
+        return hook
+
+    model = Probe(frozen).fit(Items(X) if as_items else X, y)
+    X[40] += 1
+    model.hook = read(41)
+    model.unlearn([0])
+    model.hook = read(41, 40)
+    before = dict(vars(model))
+    with pytest.raises(DataChangedError, match="Row 40 was edited"):
+        model.unlearn([1])
+    assert vars(model) == before
+
+
+def test_ids_are_known_by_a_key_that_is_kept_elsewhere(frozen, blobs):
+    X, y, *_ = blobs
+    names = [f"person {row // 3}" for row in range(len(X))]
+    key = b"a secret of its own"
+    model = FineTuneClassifier(frozen, n_steps=1, random_state=0).fit(X, y, sample_ids=names, id_key=key)
+    loaded = pickle.loads(pickle.dumps(model)).attach_data(X, y).attach_key(key)
+    loaded.unlearn(forget_ids="person 2", request_id="r-1", reason="asked by letter")
+    receipt = loaded.receipts_[-1]
+    assert (receipt.rows.tolist(), receipt.request_id, receipt.reason) == ([6, 7, 8], "r-1", "asked by letter")
+
+
 def test_a_network_that_is_not_finite_is_refused(frozen, blobs):
     X, y, *_ = blobs
     model = Probe(frozen, hook=lambda module, *_: module.body[0].weight.data.fill_(float("nan"))).fit(X, y)
@@ -242,6 +277,37 @@ def test_another_dataset_is_noticed(frozen, blobs):
     with pytest.raises(ValueError, match="rows"):
         model.attach_data(Items(X[1:]), y[1:])
     assert model.attach_data(Items(X), y).unlearn([0]).forgotten_.sum() == 1
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_dataset_is_given_back_whole_or_without_what_was_forgotten(alone, frozen, blobs):
+    X, y, *_ = blobs
+    model = FineTuneClassifier(frozen, n_steps=1, random_state=0).fit(Items(X), y).unlearn(ROWS)
+    expected = model.predict_proba(X)
+    model = pickle.loads(pickle.dumps(model))
+    erased = X.copy()
+    erased[ROWS] = 1e6
+    left = slice(30 if alone else 0, None)
+    with pytest.raises(DataChangedError):
+        model.attach_data(Items(erased[left] + 1), y[left])
+    model.attach_data(Items(erased[left]), y[left])
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    assert model.unlearn([40]).forgotten_.sum() == 31
+
+
+def test_twins_are_counted_among_arrays_alone(frozen, blobs):
+    X, y = blobs[0].copy(), blobs[1]
+    X[5] = X[0]
+    method = FineTuneClassifier(frozen, n_steps=1, random_state=0)
+    assert method.fit(X, y).unlearn([0, 1]).receipts_[-1].twins == 1
+    assert method.fit(Items(X), y).unlearn([0, 1]).receipts_[-1].twins is None
+
+
+def test_a_dataset_goes_through_no_pipeline(trained, blobs):
+    X, y, *_ = blobs
+    pipeline = make_pipeline(StandardScaler().fit(X), trained)
+    with pytest.raises(ValueError, match="no pipeline"):
+        FineTuneClassifier(FrozenEstimator(pipeline), random_state=0).fit(Items(X), y)
 
 
 def test_a_dataset_with_a_network_that_is_not_trained_is_refused(blobs):

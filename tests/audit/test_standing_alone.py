@@ -111,7 +111,6 @@ def test_retained_rows_suffice_and_the_report_says_what_is_absent(data):
         ({"residue": 0.0}, "residue must lie"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",  # not the address of a function
-    ids=str,
 )
 def test_what_was_accepted_in_silence_is_refused_before_anything_is_trained(options, message, data):
     X, y = data
