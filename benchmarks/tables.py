@@ -50,7 +50,12 @@ def page() -> str:
         _where(_sharded()),
         _speed(_sharded()["speed"], _sharded()["overhead"]),
         _published(_sharded()["published"]),
+        _growth(_sharded()["scale"], _sharded()["batches"]),
         _accuracy(_sharded()["accuracy"]),
+        "## The audit",
+        _power(),
+        _graph_power(),
+        _reconstruction(),
         "## Graphs",
         *(_graph(name, title) for name, title in GRAPHS.items()),
         _scale(),
@@ -109,6 +114,92 @@ def _speed(speed: dict[str, Any], overhead: dict[str, Any]) -> str:
     return (
         f"**Forgetting from SISA** ({speed['setting']}). The first request after a fit also copies the data once.\n\n"
         f"{_table(head, rows)}\n\nBookkeeping adds {_percent(costs)} to the time of the estimator's own calls."
+    )
+
+
+def _growth(scale: dict[str, Any], batches: dict[str, Any]) -> str:
+    rows = [
+        [
+            f"{row['n']:,}",
+            f"{row['n_shards']}",
+            f"{1000 * row['request_seconds']['mean']:.0f} ms",
+            f"{1000 * row['bookkeeping_seconds']['mean']:.0f} ms",
+            f"{100 * row['bookkeeping_share']:.0f} %",
+            f"{row['first_request_seconds']:.2f} s",
+        ]
+        for row in scale["rows"]
+    ]
+    head = ["rows", "shards", "a request", "of it bookkeeping", "share", "the first request"]
+    share = batches["share_of_a_fit"]
+    return (
+        f"**What a request costs as the data grows** ({scale['setting']})\n\n{_table(head, rows)}\n\n"
+        f"A batch that reaches every shard costs {_spread(share['later'])} of a fit ({_spread(share['first'])} the "
+        f"first one, {batches['largest_share_of_a_fit']:.2f} at most; {batches['setting']})."
+    )
+
+
+def _power() -> str:
+    found = json.loads((RESULTS / "audit_power.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, setting in found["settings"].items():
+        verdict, old = setting["summary"]["verdict"], setting["summary"]["old rule"]
+        exact = verdict["0.0"]
+        rows.append(
+            [
+                name,
+                str(exact["n"]),
+                f"{exact['alarms']:.3f} ({exact['low']:.3f} to {exact['high']:.3f})",
+                *(f"{verdict[share]['alarms']:.2f}" for share in ("0.1", "0.2", "0.35", "1.0")),
+                *(f"{old[share]['alarms']:.2f}" for share in ("0.35", "1.0")),
+            ]
+        )
+    head = [
+        "forgotten of trained rows",
+        "repetitions",
+        "exact models",
+        "10 % left",
+        "20 %",
+        "35 %",
+        "nothing forgotten",
+    ]
+    return (
+        f"**How often the verdict is *distinguishable*** (stated rate for exact models {found['alpha']:g}, with 95 % "
+        "intervals; share of the forgotten rows left in the model; trees are decision trees, networks learn their data "
+        "by heart; `python -m benchmarks.audit_power`). Where there are few repetitions the intervals say so. The last "
+        "two columns are the rule that was replaced, an interval round the strongest attack's folded AUC.\n\n"
+        f"{_table([*head, 'old rule, 35 %', 'old rule, nothing forgotten'], rows)}"
+    )
+
+
+def _graph_power() -> str:
+    found = json.loads((RESULTS / "graph_audit.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, task in found["tasks"].items():
+        said = [[run[who] for run in task["rows"]].count("distinguishable from one") for who in ("exact", "original")]
+        spread = statistics.stdev(run["figure"] for run in task["rows"])
+        error = statistics.mean(run["standard_error"] for run in task["rows"])
+        rows.append([name, str(len(task["rows"])), *map(str, said), f"{spread:.3f}", f"{error:.3f}"])
+    head = ["request", "graphs", "exact model", "nothing forgotten", "sd of AUC unseen over graphs", "stated error"]
+    return (
+        "**How often the graph audit says *distinguishable*** (generated block models; beside it the error of AUC "
+        "unseen that one audit states, and its standard deviation over graphs; `benchmarks/results/graph_audit.json`).\n\n"
+        f"{_table(head, rows)}"
+    )
+
+
+def _reconstruction() -> str:
+    found = json.loads((RESULTS / "reconstruction.json").read_text(encoding="utf-8"))
+    names = {
+        "training_rows": "other rows known",
+        "public_rows": "similar rows known",
+        "retained": "a retained row instead",
+    }
+    rows = [[names[key], *(f"{quartiles[1]:.2f}" for quartiles in found[key].values())] for key in names]
+    counts = [f"{n} forgotten" for n in found["training_rows"]]
+    return (
+        f"**Reconstruction of a row from the models before and after a request** ({found['data']}; ridge regression, "
+        f"median cosine similarity over {found['seeds']} seeds; `benchmarks/results/reconstruction.json`).\n\n"
+        f"{_table(['the attacker has', *counts], rows)}"
     )
 
 
