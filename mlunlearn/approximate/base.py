@@ -103,7 +103,8 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         ----------
         X : array-like or data frame of shape (n_samples, ...), or torch.utils.data.Dataset
             Training inputs; the model keeps a reference. Items of a map-style dataset are read when a batch needs
-            them; it takes a network that is trained already, inside ``FrozenEstimator``.
+            them, and a few at once, to tell the dataset from another. It takes a network that is trained already,
+            inside ``FrozenEstimator``.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets; None reads those of a dataset.
         sample_weight : None

@@ -129,7 +129,7 @@ def _are_compared(positions: np.ndarray) -> np.ndarray:
 
 def _checksum(item: Any, key: int) -> np.uint64:
     if isinstance(item, Mapping):
-        parts = [(name, _checksum(item[name], key)) for name in sorted(item)]
+        parts = [(name, int(_checksum(item[name], key))) for name in sorted(item)]
         return checksums_of_rows(np.array([str(parts)], dtype=object), key)[0]
     values = item.detach().cpu().numpy() if isinstance(item, torch.Tensor) else np.asarray(item)
     return checksums_of_rows(values.reshape(1, -1), key)[0]
