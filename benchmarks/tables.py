@@ -182,7 +182,8 @@ def _graph_power() -> str:
     head = ["request", "graphs", "exact model", "nothing forgotten", "sd of AUC unseen over graphs", "stated error"]
     return (
         "**How often the graph audit says *distinguishable*** (generated block models; beside it the error of AUC "
-        "unseen that one audit states, and its standard deviation over graphs; `benchmarks/results/graph_audit.json`).\n\n"
+        "unseen that one audit states, and its standard deviation over graphs; "
+        "`benchmarks/results/graph_audit.json`).\n\n"
         f"{_table(head, rows)}"
     )
 
