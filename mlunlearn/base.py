@@ -251,7 +251,7 @@ class UnlearnerMixin(NamedRows):
                 f"unlearn(classes=[{label!r}]); to keep it, leave one of its rows."
             )
 
-    def _count_twins(self, request: ForgetRequest) -> int:
+    def _count_twins(self, request: ForgetRequest) -> int | None:
         return self._data.n_twins(request.rows)
 
     def _serve(self, request: ForgetRequest) -> Work:

@@ -54,6 +54,7 @@ def checksums_of_rows(values: Any, key: int = 0) -> np.ndarray:
     ----------
     values : ndarray, sparse matrix, data frame or anything numpy reads, with n rows
         The rows. Of numbers the bits count, so that 0.0 and -0.0 differ, and so do the same numbers in another type.
+        Rows of another kind bring a method ``checksums(key)``.
     key : int, default=0
         Another key gives other checksums, equal for equal rows all the same.
 
@@ -76,6 +77,8 @@ def checksums_of_rows(values: Any, key: int = 0) -> np.ndarray:
         turned = values.iloc[:, ::-1] if key and values.ndim == 2 else values
         hashed = pd.util.hash_pandas_object(turned, index=False).to_numpy().astype(np.uint64)
         return _of_words(hashed[:, np.newaxis], key)
+    if hasattr(values, "checksums"):
+        return values.checksums(key)
     values = np.asarray(values)
     if values.dtype.hasobject:
         hashed = pd.util.hash_array(values.ravel(), categorize=False).astype(np.uint64)

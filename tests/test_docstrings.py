@@ -14,10 +14,12 @@ FOLDERS = {"mlunlearn": "mlunlearn", **{w: f"mlunlearn.{w}" for w in ("graph", "
 # Listed, because walking the installed namespace finds only the core in an editable install.
 PACKAGES = (
     "mlunlearn",
+    "mlunlearn.approximate",
     "mlunlearn.audit",
     "mlunlearn.checks",
     "mlunlearn.graph",
     "mlunlearn.graph.audit",
+    "mlunlearn.networks",
     "mlunlearn.regression",
     "mlunlearn.sharded",
     "mlunlearn.vision",

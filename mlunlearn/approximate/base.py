@@ -1,0 +1,336 @@
+"""The base of methods that edit a trained network: what a method is given, what it may read, and what is put right."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.utils import Tags
+from torch import Tensor, nn
+
+from mlunlearn.approximate.reading import NEEDS, Reader
+from mlunlearn.approximate.run import Run
+from mlunlearn.base import UnlearnerMixin
+from mlunlearn.data import Block
+from mlunlearn.disk import keep_off_disk
+from mlunlearn.networks.adoption import adopt, as_network, final_of, is_trained_elsewhere, refit_steps, steps_of
+from mlunlearn.networks.batches import Rows, tensors
+from mlunlearn.networks.datasets import DatasetRows, is_dataset, labels_of
+from mlunlearn.networks.fresh import Rebuild, untrained
+from mlunlearn.networks.layers import device_of, forward, takes_integers
+from mlunlearn.receipts import Work
+from mlunlearn.requests import ForgetRequest
+from mlunlearn.seeds import derive_seeds
+from mlunlearn.state import Task
+from mlunlearn.torch_seeds import seeded
+from mlunlearn.training import fresh_copy, inherit_tags
+
+TRAINING, EDITING = 1, 2
+"""What derived seeds are for."""
+
+_WHY = "the network would learn something else from it"
+
+
+class HeldOut:
+    """Rows for calibration: shared between copies of a model in memory, and never saved with one.
+
+    Parameters
+    ----------
+    block : Block or None
+        The rows.
+    """
+
+    def __init__(self, block: Block | None):
+        self.block = block
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HeldOut:
+        return self
+
+    def __reduce__(self) -> tuple[type[HeldOut], tuple[None]]:
+        """Save that there were some."""
+        return HeldOut, (None,)
+
+
+class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
+    """Base of methods that edit the weights of a trained network; see `EditedClassifier` for how to write one."""
+
+    guarantee = "approximate"
+    needs: ClassVar[frozenset[str]]
+    moves_buffers: ClassVar[bool] = False
+    _task: ClassVar[Task]
+    _private_state = (*UnlearnerMixin._private_state, "_held_out")
+
+    estimator: Any
+    random_state: Any
+
+    if TYPE_CHECKING:  # what a method, and a kind of target, bring along
+
+        def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> Mapping[str, Any] | None: ...
+
+        def _encode(self, y: np.ndarray) -> Tensor: ...
+
+        def _outputs_and_loss(self) -> tuple[Any, Any]: ...
+
+    @property
+    def _needs_forgotten(self) -> bool:  # type: ignore[override]
+        return "forget" in self.needs
+
+    def _check_settings(self) -> None:
+        """Refuse parameters that make no sense; called before any training and before each request."""
+
+    # ---------------------------------------------------------------- fit
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        sample_ids: Any = None,
+        id_key: bytes | None = None,
+        exclude: Any = None,
+        held_out: Any = None,
+    ) -> Self:
+        """Train the network, or take over one that is trained, and remember the data.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, ...), or torch.utils.data.Dataset
+            Training inputs; the model keeps a reference. Items of a map-style dataset are read when a batch needs
+            them, and a few at once, to tell the dataset from another. It takes a network that is trained already,
+            inside ``FrozenEstimator``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; None reads those of a dataset.
+        sample_weight : None
+            Networks take none.
+        sample_ids : array-like of shape (n_samples,) or None, default=None
+            Ids of records, persons or sources, which `unlearn` takes as ``forget_ids``.
+        id_key : bytes of length 16 or more, or None, default=None
+            Secret key of the hashes under which ids are kept; never saved, see `attach_key`.
+        exclude : array-like of int, boolean mask or slice, default=None
+            Rows to leave out, as if they had been forgotten already.
+        held_out : tuple (X, y), Dataset or None, default=None
+            Rows that the network was not trained on, for methods that calibrate themselves; never saved.
+
+        Returns
+        -------
+        self
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            If a parameter makes no sense, or the input is not what the network takes; an earlier fit is left as it was.
+        """
+        if y is None and is_dataset(X):
+            y = labels_of(X)
+        return self._fit_anew(X, y, sample_weight, sample_ids, id_key, exclude, held_out=held_out)
+
+    def _fit(self, held_out: Any = None) -> None:
+        self._check_settings()
+        self._check_needs(held_out)
+        if self._data.weight is not None:
+            raise ValueError(f"{type(self).__name__} edits a torch network, which takes no sample_weight.")
+        retained = self._retained()
+        self.estimator_ = self._adopted(retained) if is_trained_elsewhere(self.estimator) else self._trained(retained)
+        self._held_out = HeldOut(self._read_held_out(held_out))
+
+    def _check_needs(self, held_out: Any) -> None:
+        unknown = self.needs - NEEDS
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__}.needs names {sorted(unknown)[0]!r}, expected some of {sorted(NEEDS)}."
+            )
+        if "held_out" in self.needs and held_out is None:
+            raise ValueError(f"{type(self).__name__} calibrates itself: call fit(X, y, held_out=(X_other, y_other)).")
+        if "initial" in self.needs and is_trained_elsewhere(self.estimator):
+            raise ValueError(
+                f"{type(self).__name__} needs the initial weights of the training, which a FrozenEstimator does not "
+                "bring; pass the unfitted estimator."
+            )
+
+    def _adopted(self, retained: np.ndarray) -> Any:
+        trained, few = self.estimator.estimator, self._data.block(retained[:2]).X
+        if isinstance(few, DatasetRows):
+            if steps_of(trained):
+                raise ValueError("a Dataset goes through no pipeline; let it return what the network takes.")
+            few = few.read()
+        return adopt(trained, self._task, few, self._data.labels(retained))
+
+    def _trained(self, retained: np.ndarray) -> Any:
+        block = self._data.block(retained)
+        if isinstance(block.X, DatasetRows):
+            raise ValueError(
+                f"{type(self).__name__} takes a Dataset with a network that is trained already: pass "
+                "FrozenEstimator(trained)."
+            )
+        seed = derive_seeds(self.seed_, TRAINING)[0]
+        model = keep_off_disk(fresh_copy(as_network(self.estimator, self._task), seed), type(self).__name__)
+        with seeded(seed):
+            return model.fit(block.X, block.y)
+
+    def _read_held_out(self, held_out: Any) -> Block | None:
+        if held_out is None:
+            return None
+        X, y = (held_out, labels_of(held_out)) if is_dataset(held_out) else held_out
+        X, y, _ = self._check_training_input(X, y, None, reset=False)
+        return Block(X, y)
+
+    # ------------------------------------------------------------ unlearn
+
+    def _unlearn(self, request: ForgetRequest) -> Work:
+        self._check_settings()
+        left = self._retained_without(request.rows)
+        model = copy.deepcopy(self.estimator_)
+        final = final_of(model)
+        root = derive_seeds(self.seed_, EDITING, len(self.receipts_))[0]
+        with seeded(root, final.net_.device):
+            if steps_of(model):
+                block = self._read(left, _WHY)
+                refit_steps(model, block.X, block.y)
+            run, readers = self._prepare(model, request, left, root)
+            with _put_right(run.module, self.moves_buffers):
+                details = self._edit(run.module, run.forget, run.retain, run)
+        self.estimator_ = model
+        samples = sum(reader.samples for reader in readers)
+        return Work(samples=samples, full=len(left) * final.max_epochs, details=dict(details or {}))
+
+    def _prepare(self, model: Any, request: ForgetRequest, left: np.ndarray, root: int) -> tuple[Run, list[Reader]]:
+        final = final_of(model)
+        module = final.net_.module_.eval()
+        forget = np.zeros(self.n_samples_fit_, dtype=bool)
+        forget[request.rows] = True
+        reader = Reader(partial(self._read, why=_WHY), module, self._encode, forget, self.needs, steps_of(model))
+        aside = self._held_out_reader(model)
+        outputs, loss = self._outputs_and_loss()
+        batch_size = final.net_.batch_size
+        run = Run(
+            request=request,
+            module=module,
+            before=final_of(self.estimator_).net_.module_,
+            forget=Rows(request.rows, reader),
+            retain=Rows(left, reader),
+            held_out=None if aside is None else aside.everything,
+            classes=self._numbers_of(request.classes),
+            n_outputs=self._n_outputs(),
+            batch_size=batch_size if batch_size > 0 else len(left),
+            epochs=final.max_epochs,
+            root=root,
+            read_outputs=outputs,
+            criterion=loss,
+            fresh_network=lambda seed: untrained(final)(seed),
+            initial_network=self._initial if "initial" in self.needs else None,
+            needs=self.needs,
+            head_name=getattr(self, "head", None),
+            verbose=getattr(self, "verbose", 0),
+        )
+        return run, [reader] if aside is None else [reader, aside]
+
+    def _held_out_reader(self, model: Any) -> Reader | None:
+        block = self._held_out.block
+        if block is None:
+            if "held_out" in self.needs:
+                raise ValueError("held_out is never saved with a model; call attach_data(X, y, held_out=(X, y)).")
+            return None
+        none = np.zeros(len(block), dtype=bool)
+        module = final_of(model).net_.module_
+        return Reader(block.take, module, self._encode, none, {"retain", "retain_labels"}, steps_of(model))
+
+    def _initial(self) -> nn.Module:
+        final = final_of(self.estimator_)
+        return Rebuild(final)(final.random_state)
+
+    def _numbers_of(self, classes: tuple[Any, ...]) -> tuple[int, ...]:
+        return ()
+
+    def _n_outputs(self) -> int:
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def _outputs_of(self, X: DatasetRows) -> np.ndarray:
+        """Run the network over the items of a dataset, a batch at a time."""
+        final = final_of(self.estimator_)
+        module, (outputs, _) = final.net_.module_, self._outputs_and_loss()
+        device, integers = device_of(module), takes_integers(module)
+        size = final.net_.batch_size if final.net_.batch_size > 0 else len(X)
+        batches = (X[start : start + size].read() for start in range(0, len(X), size))
+        found = [outputs(forward(module, tensors(batch, device, integers))).double().cpu().numpy() for batch in batches]
+        return np.concatenate(found)
+
+    # --------------------------------------------------------------- data
+
+    def _count_twins(self, request: ForgetRequest) -> int | None:
+        """Items of a dataset are not counted: most of them have never been read."""
+        few = self._data.block(request.rows[:1]).X
+        return None if isinstance(few, DatasetRows) else super()._count_twins(request)
+
+    def _check_input(self, X: Any, *, reset: bool) -> Any:
+        if isinstance(X, DatasetRows):
+            return X
+        return DatasetRows(X) if is_dataset(X) else super()._check_input(X, reset=reset)
+
+    def attach_data(self, X: Any, y: Any = None, sample_weight: Any = None, *, held_out: Any = None) -> Self:
+        """Give a reloaded model its training data back.
+
+        Parameters
+        ----------
+        X, y : as given to `fit`
+            Either all rows given to `fit` (those forgotten since may hold anything), or the retained rows alone, in
+            the same order.
+        sample_weight : None
+            Networks take none.
+        held_out : tuple (X, y), Dataset or None, default=None
+            As given to `fit`.
+
+        Returns
+        -------
+        self
+            The model, able to unlearn again.
+
+        Raises
+        ------
+        ValueError
+            If the number of rows fits neither form.
+        DataChangedError
+            If the retained rows are not those the model was fitted on.
+        """
+        if y is None and is_dataset(X):
+            y = labels_of(X)
+        return self._attach(X, y, sample_weight, held_out)
+
+    def _take_data(self, X: Any, y: Any, sample_weight: Any, held_out: Any = None) -> None:  # type: ignore[override]
+        if is_dataset(X):
+            retained = self._retained()
+            X = DatasetRows(X, positions=retained if len(X) == len(retained) else None)
+        super()._take_data(X, y, sample_weight)
+        self._held_out = HeldOut(self._read_held_out(held_out))
+
+    def __sklearn_tags__(self) -> Tags:
+        return inherit_tags(super().__sklearn_tags__(), as_network(self.estimator, self._task))
+
+
+@contextmanager
+def _put_right(module: nn.Module, moves_buffers: bool) -> Iterator[None]:
+    """Restore what an edit may not change: modes, gradient flags and, unless the method moves them, buffers."""
+    modes = {part: part.training for part in module.modules()}
+    flags = {parameter: parameter.requires_grad for parameter in module.parameters()}
+    buffers = {} if moves_buffers else {name: buffer.clone() for name, buffer in module.named_buffers()}
+    yield
+    for part, training in modes.items():
+        part.training = training
+    for parameter, flag in flags.items():
+        parameter.requires_grad_(flag)
+        parameter.grad = None
+    with torch.no_grad():
+        for name, buffer in module.named_buffers():
+            if name in buffers:
+                buffer.copy_(buffers[name])
+    wild = [name for name, value in module.state_dict().items() if not bool(torch.isfinite(value).all())]
+    if wild:
+        raise FloatingPointError(f"{wild[0]} is not finite after the edit; try a smaller step.")

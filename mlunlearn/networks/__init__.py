@@ -1,0 +1,55 @@
+"""Trained torch networks: the loop, batches, layers, untrained copies, adoption, divergences and curvature."""
+
+from mlunlearn.networks.adoption import adopt, as_network
+from mlunlearn.networks.batches import Batch, Rows, UndeclaredNeedError, step_batches
+from mlunlearn.networks.criteria import class_loss, logits_of
+from mlunlearn.networks.curvature import (
+    conjugate_gradients,
+    fisher_diagonal,
+    gauss_newton_product,
+    hessian_product,
+    per_sample_gradients,
+)
+from mlunlearn.networks.datasets import DatasetRows, labels_of
+from mlunlearn.networks.divergences import cosine_distance, entropy, js, kl, soft_cross_entropy
+from mlunlearn.networks.fresh import Rebuild, Reset, reset_parameters, shrink
+from mlunlearn.networks.layers import Head, find_head, forward, recorded
+from mlunlearn.networks.loop import Descent, adam, adamw, cosine, descend, drops, sgd
+
+__all__ = [
+    "Batch",
+    "DatasetRows",
+    "Descent",
+    "Head",
+    "Rebuild",
+    "Reset",
+    "Rows",
+    "UndeclaredNeedError",
+    "adam",
+    "adamw",
+    "adopt",
+    "as_network",
+    "class_loss",
+    "conjugate_gradients",
+    "cosine",
+    "cosine_distance",
+    "descend",
+    "drops",
+    "entropy",
+    "find_head",
+    "fisher_diagonal",
+    "forward",
+    "gauss_newton_product",
+    "hessian_product",
+    "js",
+    "kl",
+    "labels_of",
+    "logits_of",
+    "per_sample_gradients",
+    "recorded",
+    "reset_parameters",
+    "sgd",
+    "shrink",
+    "soft_cross_entropy",
+    "step_batches",
+]
