@@ -35,6 +35,8 @@ def keep_off_disk(estimator: BaseEstimator, method: str) -> BaseEstimator:
                 f"{_at(place, 'memory')} would keep on disk what forgotten rows taught the steps, out of the reach of "
                 f"{method}; set memory=None. The model is the same without a cache."
             )
+        for name in ("param_grid", "param_distributions"):
+            _refuse_in_grids(params.get(name), place, method)
         if type(part).__module__.partition(".")[0] == "catboost":
             _silence_catboost(part, place, params, method)
         for callback in _callbacks(params.get("callbacks")):
@@ -44,6 +46,27 @@ def keep_off_disk(estimator: BaseEstimator, method: str) -> BaseEstimator:
                     "out, or pass a module instance with the initial weights."
                 )
     return estimator
+
+
+def _refuse_in_grids(grids: Any, place: str, method: str) -> None:
+    """Look through what a search tries: settings and whole estimators that would be refused outside of it."""
+    for grid in grids if isinstance(grids, (list, tuple)) else [grids]:
+        for name, values in grid.items() if isinstance(grid, dict) else ():
+            tried = values if isinstance(values, (list, tuple)) else ()
+            last = name.rpartition("__")[2].lower()
+            if last == "memory" and any(value is not None for value in tried):
+                raise ValueError(
+                    f"the search {place or 'inside ' + method} tries {name}, a cache that would keep on disk what "
+                    "forgotten rows taught the steps; take it out of the grid."
+                )
+            if last in ("copy", "copy_x") and any(value is False for value in tried):
+                raise ValueError(
+                    f"the search {place or 'inside ' + method} tries {name}=False, which writes into rows that others "
+                    "read; take it out of the grid."
+                )
+            for value in tried:
+                if hasattr(value, "get_params") and not isinstance(value, type):
+                    keep_off_disk(value, method)
 
 
 def _silence_catboost(part: Any, place: str, params: dict[str, Any], method: str) -> None:

@@ -136,7 +136,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             If the module has fewer outputs than there are classes.
         """
         check_is_fitted(self, "net_")
-        proba = self.net_.predict_proba(self.cast(self._check_X(X, reset=False))).astype(np.float64)
+        with torch.random.fork_rng(devices=[]):  # torch's own loader draws a seed
+            proba = self.net_.predict_proba(self.cast(self._check_X(X, reset=False))).astype(np.float64)
         if proba.shape[1] < len(self.classes_):
             raise ValueError(f"The module has {proba.shape[1]} outputs for {len(self.classes_)} classes.")
         known = proba[:, : len(self.classes_)]
@@ -265,7 +266,8 @@ class TorchRegressor(RegressorMixin, TorchEstimator):
             Values.
         """
         check_is_fitted(self, "net_")
-        values = self.net_.predict(self.cast(self._check_X(X, reset=False))).astype(np.float64)
+        with torch.random.fork_rng(devices=[]):
+            values = self.net_.predict(self.cast(self._check_X(X, reset=False))).astype(np.float64)
         return values.ravel() if self._flat else values[:, None] if values.ndim == 1 else values
 
     def __sklearn_tags__(self) -> Tags:

@@ -46,6 +46,18 @@ def read_only(values: np.ndarray) -> np.ndarray:
     return values
 
 
+class ReadOnly(dict[str, Any]):
+    """A mapping that is not changed any more."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("a receipt is evidence and cannot be changed; make a copy: dict(...).")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ReadOnly, (dict(self),)
+
+
 @dataclass(frozen=True)
 class Work:
     """What serving a request cost, in the unit of training: samples read, counted once per pass.
@@ -69,6 +81,10 @@ class Work:
     samples: int
     full: int
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take the details as they are now."""
+        object.__setattr__(self, "details", ReadOnly(self.details))
 
     @property
     def share(self) -> float:
@@ -151,6 +167,7 @@ class Receipt:
         """Take copies of the positions that nobody can write to."""
         for name in ("rows", "already"):
             object.__setattr__(self, name, read_only(np.array(getattr(self, name))))
+        object.__setattr__(self, "versions", ReadOnly(self.versions))
 
     @property
     def retrained_share(self) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from sklearn.utils.validation import check_is_fitted
 
-from mlunlearn.exceptions import DataNotAttachedError
+from mlunlearn.exceptions import DataNotAttachedError, ForgetRequestError
 from mlunlearn.receipts import Receipt, Work, versions
 from mlunlearn.requests import ForgetRequest
 
@@ -86,6 +86,9 @@ class ForgettingState:
 
     def _forget(self, *names: Any, request_id: str | None, reason: str | None) -> Self:
         check_is_fitted(self, "receipts_")
+        for name, text in (("request_id", request_id), ("reason", reason)):
+            if text is not None and (not isinstance(text, str) or not text):
+                raise ForgetRequestError(f"{name} must be a text, got {text!r}.")
         with turn(self):
             started = perf_counter()
             beside = copy.copy(self)

@@ -65,11 +65,14 @@ def check_estimator(estimator: Any, method: str, task: Task | None = None) -> No
         raise TypeError(f"{method} takes an estimator, got the class {estimator.__name__}; pass an instance of it.")
     if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
         raise TypeError(f"{method} takes a scikit-learn estimator, a torch module or a skorch net, got {estimator!r}.")
-    kind = "regressor" if is_regressor(estimator) else "classifier" if is_classifier(estimator) else task
+    if not hasattr(estimator, "predict"):
+        raise TypeError(f"{method} predicts with its estimator, and {type(estimator).__name__} has no predict.")
+    kind = "regressor" if is_regressor(estimator) else "classifier" if is_classifier(estimator) else None
+    kind = kind or getattr(get_tags(estimator), "estimator_type", None) or task
     if task is not None and kind != task:
         raise ValueError(
-            f"{method} needs a {task}, and {type(estimator).__name__} is a {kind}; use "
-            f"{'SISARegressor' if kind == 'regressor' else 'SISAClassifier'} for it."
+            f"{method} needs a {task}, and {type(estimator).__name__} is a {kind}"
+            + {"regressor": "; use SISARegressor for it.", "classifier": "; use SISAClassifier for it."}.get(kind, ".")
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,7 +56,8 @@ def features_checksum(estimator: Any) -> Any:
     Parameters
     ----------
     estimator : torch.nn.Module, FrozenEstimator or None
-        Of a module, the weights, the buffers and what its representation shows; otherwise everything.
+        Of a module, weights, buffers, attributes, hooks and methods that were replaced, but not its mode; otherwise
+        everything.
 
     Returns
     -------
@@ -73,6 +75,31 @@ def features_checksum(estimator: Any) -> Any:
         return joblib.hash(estimator)
     found = zlib.crc32(repr(estimator).encode())
     for name, values in [*estimator.named_parameters(), *estimator.named_buffers()]:
-        content = values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-        found = checksum(content, zlib.crc32(name.encode(), found))
+        found = checksum(_content(values), zlib.crc32(name.encode(), found))
+    for name, part in estimator.named_modules():
+        others = {key: value for key, value in vars(part).items() if key not in _ELSEWHERE}
+        found = zlib.crc32(f"{name}{_described(others)}".encode(), found)
     return found
+
+
+_ELSEWHERE = ("_parameters", "_buffers", "_modules", "training")
+
+
+def _content(values: torch.Tensor) -> np.ndarray:
+    return values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+
+
+def _described(value: Any) -> str:
+    """Say what a value holds, in a text that is the same in every process; keys of hooks are counted anew in each."""
+    if isinstance(value, torch.Tensor):
+        return str(checksum(_content(value)))
+    if isinstance(value, np.ndarray):
+        return str(checksum(value))
+    if isinstance(value, Mapping):
+        return str([(key if isinstance(key, str) else "", _described(part)) for key, part in value.items()])
+    if isinstance(value, (list, tuple)):
+        return str([_described(part) for part in value])
+    if isinstance(value, (bool, int, float, complex, str, bytes, type(None))):
+        return repr(value)
+    code = getattr(getattr(value, "__func__", value), "__code__", None)
+    return f"{type(value).__qualname__}{'' if code is None else (code.co_code, repr(code.co_consts))}"

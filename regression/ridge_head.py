@@ -92,6 +92,7 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
         self._features_at_fit = features_checksum(self.estimator)
         blocks = [self._data.block(self._rows_left(b)) for b in range(self._n_groups)]
         self._flat = np.ndim(blocks[0].y) == 1
+        self._refuse_random_features(next(block for block in blocks if len(block)))
         with one_thread():
             self._sums: list[Sums | None] = [self._summed(block) for block in blocks]
             self._solve(self._sums)
@@ -104,6 +105,14 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
             f"{type(self).__name__} is exact only on features that learn nothing from the data: pass None, a torch "
             f"module, or FrozenEstimator({type(given).__name__}(...).fit(other_data))."
         )
+
+    def _refuse_random_features(self, block: Block) -> None:
+        few = block.X[:32] if isinstance(block.X, np.ndarray) else block.take(np.arange(min(32, len(block)))).X
+        if not np.array_equal(self._features(few), self._features(few), equal_nan=True):
+            raise ValueError(
+                f"{type(self.estimator).__name__} gives other features of the same rows each time: no sums of them can "
+                "be kept exactly. Take a module that draws nothing when it is evaluated."
+            )
 
     @property
     def _n_groups(self) -> int:

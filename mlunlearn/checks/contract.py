@@ -137,6 +137,10 @@ def check_receipts(estimator: Any, problem: Problem) -> None:
         require(len(model.receipts_) == served, f"{len(model.receipts_)} receipts after {served} requests.")
         receipt = model.receipts_[-1]
         require(np.array_equal(receipt.rows, rows), f"the receipt names rows {receipt.rows}, asked were {rows}.")
+        require(
+            hasattr(receipt.work, "samples") and hasattr(receipt.work, "full"),
+            f"the receipt's work is {receipt.work!r}; return Work(samples, full) from _unlearn.",
+        )
         require(receipt.guarantee == model.guarantee, f"guarantee {receipt.guarantee!r}, expected {model.guarantee!r}.")
         require(
             receipt.n_retained == len(problem) - n_forgotten,

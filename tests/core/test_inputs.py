@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -15,7 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mlunlearn import Retrain, SISAClassifier
@@ -195,3 +196,23 @@ def test_chunks_hold_the_retained_rows_whatever_was_forgotten(n_rows):
         np.testing.assert_array_equal(held.X, data[left])
         if len(before._chunks) > 1 and batch == 1:
             assert len(chunks - {id(chunk) for chunk in held._chunks}) == 1  # one chunk was copied
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"), [(KMeans(3), "is a clusterer"), (StandardScaler(), "StandardScaler has no predict")]
+)
+def test_what_is_no_classifier_is_refused(estimator, message):
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises((TypeError, ValueError), match=message):
+        SISAClassifier(estimator).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [({"memory": ["cache"]}, "tries memory"), ([{"s__copy": [True, False]}], "tries s__copy=False")],
+)
+def test_searches_try_nothing_that_would_be_refused_outside_of_them(grid, message):
+    X, y = load_iris(return_X_y=True)
+    search = GridSearchCV(Pipeline([("s", StandardScaler()), ("m", LogisticRegression())]), grid, cv=2)
+    with pytest.raises(ValueError, match=message):
+        SISAClassifier(search, n_shards=2).fit(X, y)

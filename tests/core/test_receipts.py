@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 import platform
 from datetime import datetime
 
@@ -11,7 +12,7 @@ import sklearn
 from sklearn.datasets import load_iris
 from sklearn.naive_bayes import GaussianNB
 
-from mlunlearn import Retrain, SISAClassifier
+from mlunlearn import ForgetRequestError, Retrain, SISAClassifier
 
 
 @pytest.fixture
@@ -62,6 +63,23 @@ def test_evidence_is_not_edited_by_accident(model):
         receipt.n_retained = 150
     assert isinstance(model.receipts_, tuple)
     assert model.forgotten_.sum() == 2
+
+
+def test_details_and_versions_are_not_edited_either(model):
+    receipt = pickle.loads(pickle.dumps(model.unlearn([3]))).receipts_[-1]
+    for mapping in (receipt.work.details, receipt.versions):
+        with pytest.raises(TypeError, match="cannot be changed"):
+            mapping["shards"] = [9]
+        with pytest.raises(TypeError, match="cannot be changed"):
+            mapping.clear()
+    assert receipt.versions["scikit-learn"] == sklearn.__version__
+
+
+def test_a_request_is_called_by_a_text(model):
+    for about in ({"request_id": 17}, {"request_id": ""}, {"reason": 4}):
+        with pytest.raises(ForgetRequestError, match="must be a text"):
+            model.unlearn([3], **about)
+    assert not model.receipts_
 
 
 def test_what_a_caller_keeps_of_forgotten_is_of_its_time(model):

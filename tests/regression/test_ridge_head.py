@@ -115,7 +115,19 @@ def edit_layer(net):
     net[2] = nn.ReLU()
 
 
-@pytest.mark.parametrize("edit", [edit_weight, edit_statistic, edit_layer])
+def edit_attribute(net):
+    net[2].gain = 5.0
+
+
+def add_hook(net):
+    net[2].register_forward_hook(lambda part, inputs, output: 2 * output)
+
+
+def replace_forward(net):
+    net[2].forward = lambda X: X**2
+
+
+@pytest.mark.parametrize("edit", [edit_weight, edit_statistic, edit_layer, edit_attribute, add_hook, replace_forward])
 def test_features_that_changed_since_fit_are_refused(edit, table):
     X, Y = table
     net = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Tanh())
@@ -145,3 +157,12 @@ def test_modes_of_a_module_do_not_matter(table):
     model = RidgeHeadRegressor(net).fit(X, Y)
     net.eval()
     assert model.unlearn([1]).receipts_
+
+
+def test_features_that_are_drawn_are_refused(table):
+    class Noisy(nn.Module):
+        def forward(self, X):
+            return X + torch.randn_like(X)
+
+    with pytest.raises(ValueError, match="other features of the same rows each time"):
+        RidgeHeadRegressor(Noisy()).fit(*table)
