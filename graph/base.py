@@ -160,7 +160,7 @@ class GraphForgettingMixin(ForgettingState):
         return self._forget(forget_idx, of, classes, request_id=request_id, reason=reason)
 
     def _serve(self, request: ForgetRequest) -> Work:
-        deletion = delete(self._data, request.of, request.rows, request.classes)
+        deletion = delete(self._data, _checked_kind(request.of), request.rows, request.classes)
         self._check_something_is_left(deletion)
         self._refuse_edited_data()
         work = self._unlearn(deletion)

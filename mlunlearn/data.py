@@ -141,7 +141,7 @@ class Chunk(NamedTuple):
         Labels of a classifier's rows, as places among all labels.
     twins : ndarray of int or None
         Groups of rows with identical inputs; -1 where there is no other.
-    index : pandas.Index or None
+    row_labels : pandas.Index or None
         Labels that the rows of a data frame had at `fit`; frames can be given others in place.
     """
 
@@ -153,7 +153,7 @@ class Chunk(NamedTuple):
     sums: np.ndarray
     codes: np.ndarray | None
     twins: np.ndarray | None
-    index: pd.Index | None
+    row_labels: pd.Index | None
 
     def places(self, positions: np.ndarray) -> np.ndarray:
         """Find rows by position; no search where every row is held."""
@@ -210,7 +210,7 @@ class TrainingData:
         codes = None
         if labelled and np.size(y) == n:
             self._labels, codes = _coded(np.reshape(y, -1))
-        self._label_counts = None if codes is None else np.bincount(codes)
+        self._label_counts: Any = None if codes is None else np.bincount(codes)
         file_rows = np.arange(n) if _is_on_disk(X) else None
         sums = _checksums(positions, inputs, y, weight)
         self._chunks = [Chunk(positions, X, y, weight, file_rows, sums, codes, groups, labels_of(X))]
@@ -258,12 +258,14 @@ class TrainingData:
     @property
     def row_labels(self) -> pd.Index | None:
         """Labels of the held rows of a data frame; None for other data."""
-        return self._column("index")
+        return self._column("row_labels")
 
     def label_sum(self, positions: np.ndarray | None = None) -> np.uint64:
         """Add up checksums of the labels and positions of some held rows, or of all; 0 where there are no labels."""
         index, positions = (
-            (self.row_labels, self.positions) if positions is None else (*self._rows(positions, "index"), positions)
+            (self.row_labels, self.positions)
+            if positions is None
+            else (*self._rows(positions, "row_labels"), positions)
         )
         if index is None:
             return np.uint64(0)
@@ -273,7 +275,7 @@ class TrainingData:
     def without_labels(self) -> TrainingData:
         """Return a holder of the same rows, which cannot be named by labels."""
         left = copy.copy(self)
-        left._chunks = [chunk._replace(index=None) for chunk in self._chunks]
+        left._chunks = [chunk._replace(row_labels=None) for chunk in self._chunks]
         return left
 
     def block(self, positions: np.ndarray) -> Block:

@@ -79,8 +79,9 @@ def run(output: Path, *, seed: int = 0, say: Say) -> Audit:
 
     say("4. Audit: can it be told from models that never saw the rows, trained with other seeds?")
     model.set_params(verbose=0)
-    given = {"train": (X, y), "original": original, "non_members": alike}
-    report = audit(model, X_test, y_test, **given, random_state=seed, verbose=1)
+    report = audit(
+        model, X_test, y_test, train=(X, y), original=original, non_members=alike, random_state=seed, verbose=1
+    )
     say(f"   The model that has forgotten is {report.verdict}")
     if report.verdict_on_original is not None:
         say(f"   The model before is {report.verdict_on_original}")

@@ -93,7 +93,7 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
     def _fit(self) -> None:
         self._refuse_steps()
         excluded = np.flatnonzero(self.forgotten_)
-        options = {"exclude": excluded} if len(excluded) else {}
+        options: dict[str, Any] = {"exclude": excluded} if len(excluded) else {}
         X, y, weight = self._full_size(self._retained())
         steps = [(name, clone(step, safe=False)) for name, step in self.steps]
         for _, step in _transformers(steps):

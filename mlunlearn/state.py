@@ -71,6 +71,7 @@ class ForgettingState:
         _serve: Callable[[Any], Work]
         _count_retained: Callable[[str], int]
         _fit: Callable[..., None]
+        _take_data: Callable[..., None]
 
     # ---------------------------------------------------------- templates
 

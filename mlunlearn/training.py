@@ -72,7 +72,9 @@ def check_estimator(estimator: Any, method: str, task: Task | None = None) -> No
     if task is not None and kind != task:
         raise ValueError(
             f"{method} needs a {task}, and {type(estimator).__name__} is a {kind}"
-            + {"regressor": "; use SISARegressor for it.", "classifier": "; use SISAClassifier for it."}.get(kind, ".")
+            + {"regressor": "; use SISARegressor for it.", "classifier": "; use SISAClassifier for it."}.get(
+                str(kind), "."
+            )
         )
 
 
