@@ -105,6 +105,7 @@ class Audit:
         *,
         alpha: float = 0.05,
         residue: float = 1.0,
+        exchangeable: bool | None = None,
         n_bootstrap: int = 200,
         random_state: Any = None,
         about: Mapping[str, Any] | None = None,
@@ -119,6 +120,8 @@ class Audit:
         predictions : Predictions
             What the models said.
         alpha, residue : float
+            As in `mlunlearn.audit.audit`.
+        exchangeable : bool or None, default=None
             As in `mlunlearn.audit.audit`.
         n_bootstrap : int, default=200
             Bootstrap resamples.
@@ -137,7 +140,7 @@ class Audit:
             The verdict and the scores.
         """
         seed = root_seed(random_state)
-        judge = Judge(predictions, alpha, residue, seed)
+        judge = Judge(predictions, alpha, residue, seed, exchangeable)
         found = judge.comparability()
         verdict = judge.verdict(predictions.unlearned, found)
         original = None if predictions.original is None else judge.verdict(predictions.original, found)
@@ -152,6 +155,7 @@ class Audit:
             "n_bootstrap": n_bootstrap,
             "confidence": CONFIDENCE,
             "exchangeable": None if found is None else found.exchangeable,
+            "alike": None if found is None else found.alike,
             "random_state": seed,
             "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -345,7 +349,7 @@ class Audit:
         """Return the verdict, what it rests on, and the main scores, aligned in columns."""
         lines = [self._title(), "", *self._headlines(), "", verdict_table(self.verdict).to_string(index=False)]
         lines += [*_RULE.format(alpha=self.verdict.alpha).split("; "), "", _DESCRIPTION]
-        lines.append(short_table(self.rows, refused=self.about.get("exchangeable") is False).to_string(index=False))
+        lines.append(short_table(self.rows, refused=self._refused).to_string(index=False))
         if not self.worst.empty:
             lines += ["", _EXPOSURE, self.worst.round(3).to_string(index=False)]
         return "\n".join([*lines, "", *self._remarks()])
@@ -357,8 +361,13 @@ class Audit:
         first, *others = [f"<p>{escape(line)}</p>" for line in self._headlines()]
         parts = [f"<p>{escape(self._title())}</p>", first.replace("<p>", "<p><b>").replace("</p>", "</b></p>"), *others]
         parts += [verdict_table(self.verdict).to_html(index=False), f"<p>{escape(_DESCRIPTION)}</p>"]
-        parts += [short_table(self.rows, refused=self.about.get("exchangeable") is False).to_html(index=False)]
+        parts += [short_table(self.rows, refused=self._refused).to_html(index=False)]
         return "".join([*parts, *(f"<p>{escape(remark)}</p>" for remark in self._remarks())])
+
+    @property
+    def _refused(self) -> bool:
+        """Whether attacks would measure how forgotten and unseen rows differ to any model."""
+        return self.about.get("alike", self.about.get("exchangeable")) is False
 
     def _title(self) -> str:
         guarantee = self.about.get("guarantee")

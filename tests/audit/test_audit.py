@@ -338,6 +338,7 @@ def test_labels_only_weights_ids_unseen_data_and_groups(data):
     assert [statistic.name.split(":")[0] for statistic in report.verdict.statistics] == [
         "membership",
         "agreement",
+        "distance",
         "performance",
     ]
 
