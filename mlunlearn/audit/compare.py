@@ -195,7 +195,9 @@ def compare(
     ['as a retrained model', 'distinguishable from one']
     """
     check_settings(n_references, 1, alpha, residue)
-    nested = {name: _nested(given) for name, given in _named(models).items()}
+    if hasattr(models, "predict"):
+        raise ValueError("compare takes a mapping of names to models; pass {name: model}, or call audit for one.")
+    nested = {name: _nested(name, given) for name, given in _named(models).items()}
     seed = root_seed(random_state)
     flat = {
         _label(name, i, j): one
@@ -262,15 +264,23 @@ def _named(models: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:
             raise ValueError(f"two models are both a {max(names, key=names.count)}: pass a mapping of names to models.")
         named = dict(zip(names, models, strict=True))
     reserved = {ORIGINAL, RETRAINED, CONSTANT, FROM_SCRATCH, CONTINUED} & set(named)
-    if not named or reserved:
-        raise ValueError(f"there is no model to compare, or a name is one of the controls': {sorted(reserved)}.")
+    if not named:
+        raise ValueError("there is no model to compare: pass a mapping of names to fitted models.")
+    if reserved:
+        raise ValueError(f"these names are those of controls: {sorted(reserved)}; name the models otherwise.")
     return named
 
 
-def _nested(given: Any) -> list[list[Any]]:
+def _nested(name: str, given: Any) -> list[list[Any]]:
     """Models by training and by unlearning."""
     if not isinstance(given, (list, tuple)):
         return [[given]]
+    deep = [isinstance(entry, (list, tuple)) for entry in given]
+    if not given or len(set(deep)) > 1 or any(len(entry) == 0 for entry in given if isinstance(entry, (list, tuple))):
+        raise ValueError(
+            f"{name}: the seeds of one method are a sequence of models, or of sequences of models, none of them empty "
+            "and not both at once."
+        )
     if all(isinstance(entry, (list, tuple)) for entry in given):
         return [list(entry) for entry in given]
     return [list(given)]

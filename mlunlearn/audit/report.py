@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 HOW_TO_READ = (
     "How to read it: 'as a retrained model' means that no declared statistic tells it from models that never saw the "
-    "rows; 'distinguishable from one' that one does; 'cannot tell at this size' that a model which forgot nothing "
-    "might have passed as well."
+    "rows, which is no proof that nothing of them is left: a share below the stated one may be; 'distinguishable from "
+    "one' that one does; 'cannot tell' that a model which forgot nothing might have passed as well."
 )
 
 

@@ -15,6 +15,7 @@ from mlunlearn.audit.preparation.oracles import Answers
 from mlunlearn.audit.preparation.overlap import count_twins
 from mlunlearn.audit.preparation.study import LEAST_REFERENCES, Study, prepare
 from mlunlearn.audit.report import Audit
+from mlunlearn.parameters import check_count, check_share
 from mlunlearn.seeds import root_seed
 
 PACKAGES = ("mlunlearn", "numpy", "scikit-learn", "scipy")
@@ -206,13 +207,10 @@ def check_settings(n_references: int, n_bootstrap: int, alpha: float, residue: f
     ValueError
         If one is.
     """
-    if n_references < LEAST_REFERENCES:
-        raise ValueError(f"n_references must be at least 2, got {n_references!r}: the second one is the null.")
-    if n_bootstrap < 1:
-        raise ValueError(f"n_bootstrap must be at least 1, got {n_bootstrap!r}.")
-    for name, value in (("alpha", alpha), ("residue", residue)):
-        if not 0.0 < value <= 1.0:
-            raise ValueError(f"{name} must lie in (0, 1], got {value!r}.")
+    check_count("n_references", n_references, at_least=LEAST_REFERENCES)
+    check_count("n_bootstrap", n_bootstrap)
+    check_share("alpha", alpha, zero=False, one=False)
+    check_share("residue", residue, zero=False)
 
 
 def _ids(study: Study) -> dict[str, NDArray[Any]]:
