@@ -66,7 +66,7 @@ class Statistic:
     >>> from mlunlearn.audit import Statistic
     >>> from mlunlearn.audit.intervals.contrast import Difference
     >>> statistic = Statistic("membership", Difference(0.0, 0.02, float("inf"), 1.0), 0.5, member_effect=0.2)
-    >>> statistic.detectable_residue(0.05)
+    >>> round(statistic.detectable_residue(0.05), 2)
     0.29
     """
 
