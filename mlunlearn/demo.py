@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 from mlunlearn.audit import Audit, audit
-from mlunlearn.audit.report import HOW_TO_READ
+from mlunlearn.audit.printing import HOW_TO_READ
 from mlunlearn.sharded import SISAClassifier
 from mlunlearn.verification import verify
 

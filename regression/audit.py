@@ -208,7 +208,12 @@ def regression_report(
             f"regression_report needs three retrained models, got {len(retrained)}: one pair of them does not show how "
             "far two are from each other."
         )
-    y, y_test, forget = np.asarray(y), np.asarray(y_test), np.asarray(forget, dtype=bool)
+    y, y_test, forget = np.asarray(y), np.asarray(y_test), np.asarray(forget)
+    if forget.dtype != bool or forget.shape != (len(y),):
+        raise ValueError(
+            f"forget must be a boolean mask of shape ({len(y)},), got {forget.dtype} of shape {forget.shape}; "
+            "of positions pass np.isin(np.arange(len(y)), forget)."
+        )
     alike = np.ones(len(y_test), dtype=bool) if test_forget is None else np.asarray(test_forget, dtype=bool)
     data = _Rows(y, y_test, forget, alike, alike if test_forget is None else ~alike, loss)
     reference = [_said(model, X, X_test) for model in retrained]

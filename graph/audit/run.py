@@ -25,6 +25,7 @@ from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import Of, delete
 from mlunlearn.graph.training import redraw
 from mlunlearn.graph.utu import UtU
+from mlunlearn.parameters import check_count, check_share
 from mlunlearn.seeds import derive_seeds
 
 
@@ -128,6 +129,8 @@ def audit_graph(
     >>> list(result.to_frame().index)
     ['Original', 'Retrain', 'UtU', 'D2DGN', 'Retrain (sd)']
     """
+    check_count("n_references", n_references)
+    check_share("alpha", alpha, zero=False, one=False)
     request = {"forget_idx": forget_idx, "of": of, "classes": classes}
     served = {name: _serve(method, original, data, request) for name, method in {"UtU": UtU, **methods}.items()}
     receipt = served["UtU"][0].receipts_[-1]

@@ -35,7 +35,13 @@ from mlunlearn.audit.metrics.signals import (
 from mlunlearn.audit.predictions import Outputs, Predictions
 from mlunlearn.audit.report import Audit
 from mlunlearn.audit.run import audit
-from mlunlearn.audit.statistics import Statistic, agreement_statistic, level_statistic, membership_statistic
+from mlunlearn.audit.statistics import (
+    Statistic,
+    agreement_statistic,
+    distance_statistic,
+    level_statistic,
+    membership_statistic,
+)
 from mlunlearn.audit.verdict import Verdict, decide
 
 __all__ = [
@@ -64,6 +70,7 @@ __all__ = [
     "completeness",
     "cross_entropy",
     "decide",
+    "distance_statistic",
     "efficiency",
     "entropy",
     "entropy_attack",

@@ -111,6 +111,7 @@ def compare(
     n_references: int = 5,
     alpha: float = 0.05,
     residue: float = 1.0,
+    exchangeable: bool | None = None,
     random_state: Any = None,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -144,6 +145,8 @@ def compare(
         Chance that a retrained model is called distinguishable: that of each method, not of all together.
     residue : float, default=1.0
         As in `mlunlearn.audit.audit`.
+    exchangeable : bool or None, default=None
+        As in `mlunlearn.audit.audit`.
     random_state : int, RandomState instance or None, default=None
         Seeds references, controls and permutations.
     n_jobs : int or None, default=None
@@ -157,7 +160,7 @@ def compare(
         Its table has the columns
 
         - ``verdict``, and ``residue``: the share of the forgotten rows that would have been found;
-        - ``membership``, ``agreement``, ``performance``: the declared differences to the references;
+        - ``membership``, ``agreement``, ``excess distance``, ``performance``: declared differences to the references;
         - ``accuracy forget``, ``accuracy test`` (or ``error``);
         - ``distance``: mean distance of the predictions on forgotten rows to those of the references (total variation,
           from 0 to 1, or absolute); the row ``retrained`` has the references' own;
@@ -192,7 +195,9 @@ def compare(
     ['as a retrained model', 'distinguishable from one']
     """
     check_settings(n_references, 1, alpha, residue)
-    nested = {name: _nested(given) for name, given in _named(models).items()}
+    if hasattr(models, "predict"):
+        raise ValueError("compare takes a mapping of names to models; pass {name: model}, or call audit for one.")
+    nested = {name: _nested(name, given) for name, given in _named(models).items()}
     seed = root_seed(random_state)
     flat = {
         _label(name, i, j): one
@@ -217,7 +222,7 @@ def compare(
         n_jobs=n_jobs,
         verbose=verbose,
     )
-    judge = Judge(study.predictions, alpha, residue, seed)
+    judge = Judge(study.predictions, alpha, residue, seed, exchangeable)
     found = judge.comparability()
     rows: dict[str, list[ByData]] = {}
     seconds: dict[str, float] = {}
@@ -259,15 +264,23 @@ def _named(models: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:
             raise ValueError(f"two models are both a {max(names, key=names.count)}: pass a mapping of names to models.")
         named = dict(zip(names, models, strict=True))
     reserved = {ORIGINAL, RETRAINED, CONSTANT, FROM_SCRATCH, CONTINUED} & set(named)
-    if not named or reserved:
-        raise ValueError(f"there is no model to compare, or a name is one of the controls': {sorted(reserved)}.")
+    if not named:
+        raise ValueError("there is no model to compare: pass a mapping of names to fitted models.")
+    if reserved:
+        raise ValueError(f"these names are those of controls: {sorted(reserved)}; name the models otherwise.")
     return named
 
 
-def _nested(given: Any) -> list[list[Any]]:
+def _nested(name: str, given: Any) -> list[list[Any]]:
     """Models by training and by unlearning."""
     if not isinstance(given, (list, tuple)):
         return [[given]]
+    deep = [isinstance(entry, (list, tuple)) for entry in given]
+    if not given or len(set(deep)) > 1 or any(len(entry) == 0 for entry in given if isinstance(entry, (list, tuple))):
+        raise ValueError(
+            f"{name}: the seeds of one method are a sequence of models, or of sequences of models, none of them empty "
+            "and not both at once."
+        )
     if all(isinstance(entry, (list, tuple)) for entry in given):
         return [list(entry) for entry in given]
     return [list(given)]
@@ -298,7 +311,7 @@ def _row(judge: Judge, verdict: Verdict | None, said: list[ByData], seconds: flo
     row: dict[str, Any] = {"verdict": "", "residue": np.nan}
     if verdict is not None:
         row = {"verdict": verdict.decision, "residue": np.nan if verdict.residue is None else verdict.residue}
-        row |= {s.name.split(":")[0]: s.difference.estimate for s in verdict.statistics}
+        row |= {_column(s.name): s.difference.estimate for s in verdict.statistics}
     for data in ("forget", "test"):
         if data in judge.predictions.sizes:
             row |= {f"{_measure(judge)} {data}": float(np.mean([_quality(judge, one, data) for one in said]))}
@@ -311,6 +324,12 @@ def _row(judge: Judge, verdict: Verdict | None, said: list[ByData], seconds: flo
         ]
         row["distance"] = float(np.mean(distances))
     return {**row, "seconds": seconds}
+
+
+def _column(name: str) -> str:
+    """Short name of a declared statistic; the distance itself, on forgotten rows, has a column of its own."""
+    short = name.split(":")[0]
+    return "excess distance" if short == "distance" else short
 
 
 def _measure(judge: Judge) -> str:

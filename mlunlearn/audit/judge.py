@@ -13,7 +13,13 @@ from mlunlearn.audit.attacks.errors import target_kinds
 from mlunlearn.audit.exchangeability import Comparability, comparability
 from mlunlearn.audit.metrics.signals import logit_scaled_confidence
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
-from mlunlearn.audit.statistics import Statistic, agreement_statistic, level_statistic, membership_statistic
+from mlunlearn.audit.statistics import (
+    Statistic,
+    agreement_statistic,
+    distance_statistic,
+    level_statistic,
+    membership_statistic,
+)
 from mlunlearn.audit.verdict import Verdict, decide
 
 Floats = NDArray[np.float64]
@@ -33,12 +39,15 @@ class Judge:
         Share of the forgotten rows that must be found for a favourable verdict.
     seed : int, default=0
         Seed of the permutations.
+    exchangeable : bool or None, default=None
+        Whether forgotten and unseen rows are exchangeable; None tests it.
     """
 
     predictions: Predictions
     alpha: float = 0.05
     residue: float = 1.0
     seed: int = 0
+    exchangeable: bool | None = None
 
     def comparability(self) -> Comparability | None:
         """Test whether forgotten and unseen rows are alike under the references; None without forgotten rows.
@@ -59,6 +68,7 @@ class Judge:
             self._is_forget(),
             labels,
             groups=self._groups(),
+            exchangeable=self.exchangeable,
             random_state=self.seed,
         )
 
@@ -86,7 +96,7 @@ class Judge:
 
     def _of_forgotten(self, said: list[ByData], found: Comparability | None) -> tuple[list[Statistic], list[str]]:
         if found is None:
-            return [], ["membership and agreement: they need the forgotten rows"]
+            return [], ["membership, agreement and distance: they need the forgotten rows"]
         references, original = self.predictions.references, self.predictions.original
         how: dict[str, Any] = {
             "strata": found.strata,
@@ -105,19 +115,20 @@ class Judge:
         if original is None:
             membership = self._with_stand_in(membership)
         if len(references) < 3:
-            return [membership], ["agreement: it needs at least three references"]
+            return [membership], ["agreement and distance: they need at least three references"]
         among = np.zeros((len(references), len(references), len(mask)))
         for i, first in enumerate(references):
             for j, second in enumerate(references[:i]):
                 among[i, j] = among[j, i] = self._distance(first, second)
+        to_references = np.mean([self._to_references(outputs) for outputs in said], axis=0)
         agreement = agreement_statistic(
-            np.mean([self._to_references(outputs) for outputs in said], axis=0),
+            to_references,
             among,
             mask,
             original=None if original is None else self._to_references(original),
             **how,
         )
-        return [membership, agreement], []
+        return [membership, agreement, distance_statistic(to_references, among)], []
 
     def _with_stand_in(self, statistic: Statistic) -> Statistic:
         """Without the original, retained rows show how rows look that a model has learned from."""

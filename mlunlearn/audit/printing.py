@@ -12,6 +12,17 @@ from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
 from mlunlearn.audit.predictions import Predictions
 from mlunlearn.audit.table import Row
 
+HOW_TO_READ = (
+    "How to read it: 'as a retrained model' means that no declared statistic tells it from models that never saw the "
+    "rows, which is no proof that nothing of them is left: a share below the stated one may be; 'distinguishable from "
+    "one' that one does; 'cannot tell' that a model which forgot nothing might have passed as well."
+)
+RULE = (
+    "Declared statistics, two-sided; p corrected for their number (Holm): a retrained model is called distinguishable "
+    "with a chance of at most {alpha:.0%}."
+)
+DESCRIPTION = "Description, no decision (retrained: further retrained models; [ ]: 95 % bootstrap interval):"
+EXPOSURE = "Exposure (share of unseen rows that a model is less sure of; never seen: 0.5 on average):"
 # What the printed description shows; everything else is in `to_frame()`.
 SHORT = (
     ("accuracy", "forget"),

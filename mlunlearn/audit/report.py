@@ -16,7 +16,7 @@ from mlunlearn.audit.attacks.curves import RocCurve, roc_curves
 from mlunlearn.audit.judge import Judge
 from mlunlearn.audit.metrics.people import by_label, exposures, worst_off
 from mlunlearn.audit.predictions import Predictions
-from mlunlearn.audit.printing import notes_on, row_from_dict, short_table
+from mlunlearn.audit.printing import DESCRIPTION, EXPOSURE, HOW_TO_READ, RULE, notes_on, row_from_dict, short_table
 from mlunlearn.audit.saved import plain, verdict_as_dict, verdict_from_dict, verdict_table
 from mlunlearn.audit.table import CONFIDENCE, Row, measure
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = 2
-HOW_TO_READ = (
-    "How to read it: 'as a retrained model' means that no declared statistic tells it from models that never saw the "
-    "rows; 'distinguishable from one' that one does; 'cannot tell at this size' that a model which forgot nothing "
-    "might have passed as well."
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,6 +100,7 @@ class Audit:
         *,
         alpha: float = 0.05,
         residue: float = 1.0,
+        exchangeable: bool | None = None,
         n_bootstrap: int = 200,
         random_state: Any = None,
         about: Mapping[str, Any] | None = None,
@@ -119,6 +115,8 @@ class Audit:
         predictions : Predictions
             What the models said.
         alpha, residue : float
+            As in `mlunlearn.audit.audit`.
+        exchangeable : bool or None, default=None
             As in `mlunlearn.audit.audit`.
         n_bootstrap : int, default=200
             Bootstrap resamples.
@@ -137,7 +135,7 @@ class Audit:
             The verdict and the scores.
         """
         seed = root_seed(random_state)
-        judge = Judge(predictions, alpha, residue, seed)
+        judge = Judge(predictions, alpha, residue, seed, exchangeable)
         found = judge.comparability()
         verdict = judge.verdict(predictions.unlearned, found)
         original = None if predictions.original is None else judge.verdict(predictions.original, found)
@@ -152,6 +150,7 @@ class Audit:
             "n_bootstrap": n_bootstrap,
             "confidence": CONFIDENCE,
             "exchangeable": None if found is None else found.exchangeable,
+            "alike": None if found is None else found.alike,
             "random_state": seed,
             "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -344,10 +343,10 @@ class Audit:
     def __str__(self) -> str:
         """Return the verdict, what it rests on, and the main scores, aligned in columns."""
         lines = [self._title(), "", *self._headlines(), "", verdict_table(self.verdict).to_string(index=False)]
-        lines += [*_RULE.format(alpha=self.verdict.alpha).split("; "), "", _DESCRIPTION]
-        lines.append(short_table(self.rows, refused=self.about.get("exchangeable") is False).to_string(index=False))
+        lines += [*RULE.format(alpha=self.verdict.alpha).split("; "), "", DESCRIPTION]
+        lines.append(short_table(self.rows, refused=self._refused).to_string(index=False))
         if not self.worst.empty:
-            lines += ["", _EXPOSURE, self.worst.round(3).to_string(index=False)]
+            lines += ["", EXPOSURE, self.worst.round(3).to_string(index=False)]
         return "\n".join([*lines, "", *self._remarks()])
 
     def _repr_html_(self) -> str:
@@ -356,9 +355,14 @@ class Audit:
 
         first, *others = [f"<p>{escape(line)}</p>" for line in self._headlines()]
         parts = [f"<p>{escape(self._title())}</p>", first.replace("<p>", "<p><b>").replace("</p>", "</b></p>"), *others]
-        parts += [verdict_table(self.verdict).to_html(index=False), f"<p>{escape(_DESCRIPTION)}</p>"]
-        parts += [short_table(self.rows, refused=self.about.get("exchangeable") is False).to_html(index=False)]
+        parts += [verdict_table(self.verdict).to_html(index=False), f"<p>{escape(DESCRIPTION)}</p>"]
+        parts += [short_table(self.rows, refused=self._refused).to_html(index=False)]
         return "".join([*parts, *(f"<p>{escape(remark)}</p>" for remark in self._remarks())])
+
+    @property
+    def _refused(self) -> bool:
+        """Whether attacks would measure how forgotten and unseen rows differ to any model."""
+        return self.about.get("alike", self.about.get("exchangeable")) is False
 
     def _title(self) -> str:
         guarantee = self.about.get("guarantee")
@@ -390,11 +394,3 @@ class Audit:
             )
         absent = (*self.verdict.absent, *self.not_measured)
         return [*remarks, *self.notes, *(f"Not measured: {what}." for what in absent)]
-
-
-_RULE = (
-    "Declared statistics, two-sided; p corrected for their number (Holm): a retrained model is called distinguishable "
-    "with a chance of at most {alpha:.0%}."
-)
-_DESCRIPTION = "Description, no decision (retrained: further retrained models; [ ]: 95 % bootstrap interval):"
-_EXPOSURE = "Exposure (share of unseen rows that a model is less sure of; never seen: 0.5 on average):"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlunlearn.audit.intervals.contrast import Difference, contrast_weights, over_models, over_rows, ranks_within
 
-__all__ = ["Statistic", "agreement_statistic", "level_statistic", "membership_statistic"]
+__all__ = ["Statistic", "agreement_statistic", "distance_statistic", "level_statistic", "membership_statistic"]
 
 Floats = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ class Statistic:
     >>> from mlunlearn.audit import Statistic
     >>> from mlunlearn.audit.intervals.contrast import Difference
     >>> statistic = Statistic("membership", Difference(0.0, 0.02, float("inf"), 1.0), 0.5, member_effect=0.2)
-    >>> statistic.detectable_residue(0.05)
+    >>> round(statistic.detectable_residue(0.05), 2)
     0.29
     """
 
@@ -237,14 +237,53 @@ def agreement_statistic(
         rows,
         member=None if original is None else original.mean(axis=0),
         n_ours=1,
-        # distances within the references share their models: their mean distances differ less than independent ones
-        inflation=((n_references - 1) / max(n_references - 2, 1)) ** 2,
+        inflation=_inflation(n_references),
         random_state=random_state,
     )
     return replace(
         statistic,
         larger="its predictions on the forgotten rows are further from retrained models than these are from each other",
         smaller="its predictions on the forgotten rows are closer to retrained models than these are to each other",
+    )
+
+
+def distance_statistic(to_theirs: Floats, among: Floats) -> Statistic:
+    """Compare the distance to the references, over all rows, with the references' distance to each other.
+
+    A model of another recipe, or one that has lost what it learned, is far from retrained models everywhere: the
+    contrast of forgotten and unseen rows in `agreement_statistic` does not show that.
+
+    Parameters
+    ----------
+    to_theirs : ndarray of shape (n_references, n_rows)
+        Distance between the predictions of the audited model and of each reference.
+    among : ndarray of shape (n_references, n_references, n_rows)
+        Distance between those of every two references; symmetric, at least three references.
+
+    Returns
+    -------
+    Statistic
+        Mean excess distance, tested over models; 0 is as retrained.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlunlearn.audit import distance_statistic
+    >>> among = 0.1 * (1 - np.eye(3))[:, :, np.newaxis] * np.ones(4)
+    >>> round(distance_statistic(np.full((3, 4), 0.4), among).difference.estimate, 3)
+    0.3
+    """
+    n_references, inflation = len(among), _inflation(len(among))
+    others = among.sum(axis=1) / (n_references - 1)
+    means = others.mean(axis=1)
+    spread = means.mean() + (means - means.mean()) * np.sqrt(inflation)
+    floor = float(np.sum(np.var(others, axis=0, ddof=1))) / others.shape[1] ** 2 * inflation
+    return Statistic(
+        "distance: to the references, all judged rows",
+        over_models(float(np.mean(to_theirs)), spread, floor),
+        float(means.mean()),
+        larger="its predictions are further from retrained models than these are from each other, on all rows",
+        smaller="its predictions are closer to retrained models than these are to each other, on all rows",
     )
 
 
@@ -301,6 +340,11 @@ def _rows(
     is_forget = np.asarray(is_forget, dtype=bool)
     strata = np.zeros(len(is_forget), dtype=np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
     return Rows(is_forget, strata, groups, exchangeable)
+
+
+def _inflation(n_references: int) -> float:
+    """By how much independent mean distances vary more than those within the references, which share their models."""
+    return ((n_references - 1) / max(n_references - 2, 1)) ** 2
 
 
 def _ranks(scores: Floats | list[Floats], rows: Rows) -> Floats:

@@ -71,8 +71,13 @@ class Verdict:
         if self.decision == DISTINGUISHABLE:
             return f"{self.decision}: {'; '.join(statistic.direction for statistic in self.found)}."
         if self.decision == RETRAINED:
-            return f"{self.decision}: {self.residue:.0%} of the forgotten rows left in it would mostly have been found."
+            return (
+                f"{self.decision}: {self.residue:.0%} of the forgotten rows left in it would mostly have been found; "
+                "a smaller share may remain unfound."
+            )
         if self.residue is None:
+            if any("they need the forgotten rows" in what for what in self.absent):
+                return "cannot tell: without the forgotten rows no audit can be favourable; pass them in train."
             return f"{self.decision}: nothing here shows how a model looks that still holds the forgotten rows."
         if np.isinf(self.residue):
             return f"{self.decision}: a model that still holds all forgotten rows would mostly not have been found."

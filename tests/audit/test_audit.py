@@ -338,6 +338,7 @@ def test_labels_only_weights_ids_unseen_data_and_groups(data):
     assert [statistic.name.split(":")[0] for statistic in report.verdict.statistics] == [
         "membership",
         "agreement",
+        "distance",
         "performance",
     ]
 
@@ -416,7 +417,12 @@ def test_it_prints_the_verdict_first_and_then_describes(report):
 def test_the_figure_shows_every_model(report):
     left, right = report.plot().axes
     assert len(right.get_lines()) == 8  # original, unlearned, five references, chance
-    assert [label.get_text() for label in left.get_yticklabels()] == ["membership", "agreement", "performance"]
+    assert [label.get_text() for label in left.get_yticklabels()] == [
+        "membership",
+        "agreement",
+        "distance",
+        "performance",
+    ]
     with pytest.raises(KeyError, match="was not measured"):
         report["no such metric", "test"]
 

@@ -71,7 +71,14 @@ def test_attacks_see_what_a_regressor_remembers_and_nothing_in_a_retrained_one(v
         model = method(DecisionTreeRegressor(max_features=3, min_samples_leaf=2), random_state=5).fit(X[:500], y[:500])
         model.unlearn(asked(values, scenario))
         reports[method] = audit(
-            model, X[500:], y[500:], train=(X[:500], y[:500]), n_references=3, n_bootstrap=20, random_state=0
+            model,
+            X[500:],
+            y[500:],
+            train=(X[:500], y[:500]),
+            exchangeable=True if scenario == "random" else None,
+            n_references=3,
+            n_bootstrap=20,
+            random_state=0,
         )
     remembers, exact = reports[ForgetsNothing], reports[Retrain]
     chance = 4 * np.sqrt((75 + 60 + 1) / (12 * 75 * 60))  # 4 standard deviations of an AUC, and more for few rows

@@ -4,13 +4,17 @@ import copy
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mlunlearn import Retrain
@@ -76,7 +80,7 @@ def test_everything_can_be_given_and_nothing_is_trained(data):
     references = [tree(seed, X[F:N], y[F:N]) for seed in (1, 2, 3)]
     model, original = tree(0, X[F:N], y[F:N]), tree(9, X[:N], y[:N])
     FITS.clear()
-    report = run(model, data, references=references, original=original)
+    report = run(model, data, references=references, original=original, exchangeable=True)
     assert FITS == []
     assert report.verdict_on_original.decision == "distinguishable from one"
 
@@ -107,8 +111,8 @@ def test_retained_rows_suffice_and_the_report_says_what_is_absent(data):
         ({"model": Broken()}, r"the model \(Broken\) predicts NaN"),
         ({"references": "itself"}, "are the same"),
         ({"forget_idx": [0, 900]}, "forget_idx"),
-        ({"alpha": 1.5}, "alpha must lie"),
-        ({"residue": 0.0}, "residue must lie"),
+        ({"alpha": 1.5}, "alpha must be a number"),
+        ({"residue": 0.0}, "residue must be a number"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",  # not the address of a function
 )
@@ -162,7 +166,7 @@ def test_matched_non_members_make_mislabelled_rows_comparable(data):
         (np.concatenate([X[:N], X[600:]]), np.concatenate([y[:N], y[600:]])),
         non_members=(X[N:600], 1 - y[N:600]),
     )
-    assert matched.about["exchangeable"]
+    assert matched.about["alike"]
     assert matched.about["nonmembers"] == "matched"
     assert matched.verdict.decision == "as a retrained model"
 
@@ -296,3 +300,77 @@ def test_the_relative_test_refuses_what_it_cannot_use():
         relative_test(p, p[:20], p)
     with pytest.raises(ValueError, match="blocks need"):
         relative_test(p[:10], p[:10], p[:10])
+
+
+class TestNothingIsAcceptedInSilence:
+    """Every error comes before a model is trained."""
+
+    @pytest.fixture
+    def refused(self, data):
+        X, y = data
+        known = {
+            "train": (X[:N], y[:N]),
+            "forget_idx": range(F),
+            "references": [tree(seed, X[F:N], y[F:N], DecisionTreeClassifier) for seed in (1, 2, 3)],
+        }
+        model = tree(4, X[F:N], y[F:N], DecisionTreeClassifier)
+
+        def refuse(match, X_test=X[N:], y_test=y[N:], model=model, **given):
+            with pytest.raises(ValueError, match=match):
+                audit(model, X_test, y_test, random_state=0, **{**known, **given})
+
+        return refuse
+
+    def test_a_label_that_no_training_row_has(self, refused, data):
+        refused("labels", y_test=np.where(np.arange(len(data[1]) - N) == 5, 9, data[1][N:]))
+
+    @pytest.mark.parametrize("change", [pd.DataFrame, np.float32, sparse.csr_matrix])
+    def test_training_rows_in_another_container(self, refused, data, change):
+        X, y = data
+        rows = X[F:N].astype(change) if change is np.float32 else change(X[F:N])
+        refused("of the test rows are training rows", X_test=rows, y_test=y[F:N])
+
+    @pytest.mark.parametrize("rows", [slice(F), slice(F, N)])
+    def test_non_members_that_are_training_rows(self, refused, data, rows):
+        refused("non_members rows are training rows", non_members=(data[0][rows], data[1][rows]))
+
+    def test_one_hot_labels(self, refused, data):
+        refused("one label for each row", y_test=np.eye(2, dtype=int)[data[1][N:]])
+
+    @pytest.mark.parametrize(
+        ("learner", "match"),
+        [(DecisionTreeClassifier(max_depth=2), "max_depth"), (GaussianNB(), "GaussianNB")],
+    )
+    def test_references_of_another_recipe_inside_a_pipeline(self, refused, data, learner, match):
+        X, y = data
+        model = Retrain(make_pipeline(StandardScaler(), DecisionTreeClassifier()), random_state=0)
+        model.fit(X[:N], y[:N]).unlearn(range(F))
+        pipelines = [make_pipeline(StandardScaler(), copy.deepcopy(learner)).fit(X[F:N], y[F:N]) for _ in range(2)]
+        refused(match, model=model, forget_idx=None, references=pipelines)
+
+    def test_one_model_is_no_sequence_of_references(self, refused, data):
+        refused("references must be a sequence", references=tree(9, data[0][F:N], data[1][F:N]))
+        refused("n_references must be a whole number", n_references="3")
+        refused("alpha must be a number between", alpha=1.0)
+
+    def test_a_column_of_labels_is_taken(self, data):
+        X, y = data
+        model = Retrain(DecisionTreeClassifier(), random_state=0).fit(X[:N], y[:N]).unlearn(range(F))
+        reports = [
+            audit(model, X[N:], labels, train=(X[:N], y[:N]), n_references=2, n_bootstrap=2, random_state=0)
+            for labels in (y[N:], y[N:, None])
+        ]
+        assert str(reports[0].verdict) == str(reports[1].verdict)
+
+    def test_what_compare_cannot_compare(self, data):
+        X, y = data
+        model = tree(4, X[F:N], y[F:N])
+        for models in (model, {}, [], {"a": []}, {"a": [[]]}, {"a": [model, [model]]}):
+            with pytest.raises(ValueError, match=r"model|sequence"):
+                compare(models, X[N:], y[N:], train=(X[:N], y[:N]), forget_idx=range(F))
+
+    def test_retained_rows_alone_cannot_be_favourable(self, data):
+        X, y = data
+        model = Retrain(DecisionTreeClassifier(), random_state=0).fit(X[:N], y[:N]).unlearn(range(F))
+        report = audit(model, X[N:], y[N:], n_references=3, n_bootstrap=2, random_state=0)
+        assert "without the forgotten rows no audit can be favourable" in str(report.verdict)

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom, ttest_ind
 from sklearn.metrics import roc_auc_score
 
-from mlunlearn.audit import agreement_statistic, decide, level_statistic, membership_statistic
+from mlunlearn.audit import agreement_statistic, decide, distance_statistic, level_statistic, membership_statistic
 from mlunlearn.audit.exchangeability import comparability
 from mlunlearn.audit.intervals.contrast import over_models, over_rows
 from mlunlearn.audit.verdict import favourable_only_if_found, holm
@@ -143,14 +143,52 @@ def test_holm_agrees_with_its_definition():
 
 class TestComparability:
     def test_rows_drawn_alike_are_exchangeable_at_the_stated_rate(self):
-        """200 draws at 5 %: more than 20 refusals happen with a chance of 0.2 %."""
+        """200 draws at 5 % and 20 %: more than 20, or than 57, refusals happen with a chance of 0.2 %."""
         rng = np.random.default_rng(6)
-        refused = 0
+        refused = dispersed = 0
         for _ in range(200):
             labels = rng.integers(3, size=IS_FORGET.size)
             found = comparability(scores(rng, 3), IS_FORGET, labels)
-            refused += found.by_label or not found.exchangeable
+            refused += found.by_label or not found.alike
+            dispersed += found.p_dispersion <= 0.2
         assert refused <= binom.isf(0.002, 200, 0.05)
+        assert binom.ppf(0.002, 200, 0.2) <= dispersed <= binom.isf(0.002, 200, 0.2)
+
+    @pytest.mark.parametrize("by", ["rows", "persons"])
+    def test_references_that_shift_whole_regions_are_compared_over_models(self, by):
+        """The shift of every model is as large as the scores' own deviation; most of 100 draws are seen."""
+        rng = np.random.default_rng(10)
+        groups = np.arange(IS_FORGET.size) // 4 if by == "persons" else None
+        seen = 0
+        for _ in range(100):
+            said = scores(rng, 5) + rng.normal(size=(5, 1)) * IS_FORGET
+            found = comparability(said - said[:, IS_FORGET].mean() * IS_FORGET, IS_FORGET, groups=groups)
+            seen += not found.exchangeable
+        assert seen >= 90
+
+    def test_what_the_caller_knows_is_taken(self):
+        said = scores(np.random.default_rng(11), 5)
+        assert comparability(said - 2.0 * IS_FORGET, IS_FORGET, exchangeable=True).exchangeable
+        told = comparability(said, IS_FORGET, exchangeable=False)
+        assert not told.exchangeable
+        assert "It was said" in str(told)
+        shifted = said + np.array([[-3.0], [3.0], [0.0], [1.0], [-1.0]]) * IS_FORGET
+        assert "more than chance between rows explains" in str(comparability(shifted, IS_FORGET))
+
+
+def test_a_model_far_from_all_references_is_found_at_the_stated_rate():
+    """300 exact models at 5 %: more than 26 alarms happen with a chance of 0.3 %."""
+    rng = np.random.default_rng(12)
+    alarms = 0
+    for _ in range(300):  # every model has a deviation of its own on all rows
+        said = rng.normal(size=(6, 1)) + rng.normal(size=(6, 50))
+        said = np.concatenate([said, rng.uniform(1.0, 2.0, size=(6, 1)) * rng.normal(size=(6, 400))], axis=1)
+        distance = np.abs(said[:, None] - said[None, :])
+        alarms += distance_statistic(distance[0, 1:], distance[1:, 1:]).difference.p_value <= 0.05
+    assert alarms <= binom.isf(0.003, 300, 0.05)
+    far = distance_statistic(distance[0, 1:] + 3.0, distance[1:, 1:])
+    assert far.difference.p_value < 0.01
+    assert "further" in far.direction
 
     def test_other_labels_are_matched(self):
         rng = np.random.default_rng(7)

@@ -85,6 +85,13 @@ def test_a_retrained_model_is_at_the_noise_floor(remembering):
     assert result.verdicts["again"].decision != "distinguishable from one"  # wrong once in 20 seeds; this is one
 
 
+@pytest.mark.parametrize("setting", [{"n_references": 0}, {"n_references": "3"}, {"alpha": 1.5}, {"alpha": 0.0}])
+def test_settings_that_make_no_sense_are_refused(remembering, setting):
+    original, data, asked = remembering
+    with pytest.raises(ValueError, match=f"{next(iter(setting))} must be"):
+        audit_graph(original, data, asked, of="edges", methods={}, **setting)
+
+
 @pytest.mark.parametrize(
     "request_", [{"forget_idx": [1, 2, 3, 5]}, {"classes": 1}, {"forget_idx": [0, 4], "of": "edges"}]
 )

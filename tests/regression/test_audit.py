@@ -111,6 +111,12 @@ def test_the_report_says_nothing_about_test_bands_without_rows(rng):
     assert table[["test_forget", "auc", "member_share"]].isna().all(axis=None)
 
 
+@pytest.mark.parametrize("forget", [np.arange(3), [True, False]])
+def test_forgotten_rows_are_given_as_a_mask(forget):
+    with pytest.raises(ValueError, match="forget must be a boolean mask of shape"):
+        regression_report({}, [None] * 3, X=None, y=np.zeros(5), forget=forget, X_test=None, y_test=[0.0])
+
+
 def test_one_pair_of_retrained_models_is_not_enough():
     with pytest.raises(ValueError, match="three retrained models, got 2"):
         regression_report({}, [None, None], X=None, y=[0], forget=[True], X_test=None, y_test=[0])

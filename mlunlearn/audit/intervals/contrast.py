@@ -3,9 +3,10 @@
 Every function takes a value of each row, or its mean, under the audited model and under each reference. There are two
 sources of noise, and a test for each:
 
-- *rows*: given all models, forgotten and unseen rows that were drawn alike are exchangeable, since none of the models
-  learned from either. So are their paired differences (audited minus mean reference), and a permutation of rows is an
-  exact test, however few references there are.
+- *rows*: forgotten and unseen rows that were drawn alike are exchangeable, since none of the models learned from
+  either. So are their paired differences (audited minus mean reference), and a permutation of rows is an exact test,
+  however few references there are. Rows that were chosen together, such as neighbours, are not: a smooth model errs on
+  all of them at once. `dispersion` compares the references with each other to find that out.
 - *models*: given all rows, the audited model and the references are draws of one training procedure. The test is
   Student's with K - 1 degrees of freedom and needs nothing of the rows; with few references it finds only large
   differences.
@@ -18,7 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata, t
+from scipy.stats import chi2, norm, rankdata, t
 
 from mlunlearn.seeds import derive_seeds
 
@@ -156,6 +157,36 @@ def over_rows(
     return Difference(estimate, standard_error, np.inf, p_value)
 
 
+def dispersion(
+    scores: Floats, is_forget: NDArray[np.bool_], strata: NDArray[np.intp], groups: NDArray[np.intp] | None
+) -> float:
+    """Test whether models that learned from no row differ in the contrast by more than independent rows explain.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_models, n_rows)
+        Score of each row under each model.
+    is_forget : ndarray of bool, shape (n_rows,)
+        Forgotten or unseen.
+    strata : ndarray of int, shape (n_rows,)
+        Rows are exchangeable within these.
+    groups : ndarray of int or None
+        Person or source of each row; whole groups are then what is independent.
+
+    Returns
+    -------
+    float
+        One-sided p-value of Cochran's Q, approximately chi-squared with K - 1 degrees of freedom; 1 if models agree.
+    """
+    weights = contrast_weights(is_forget, strata)
+    deviations = scores - scores.mean(axis=0)
+    expected = sum(_chance(of_model, weights, is_forget, strata, groups) for of_model in deviations)
+    if not np.isfinite(expected) or expected <= ROUNDING**2:
+        return 1.0
+    df = len(scores) - 1
+    return float(chi2.sf(df * float(np.sum((deviations @ weights) ** 2)) / expected, df))
+
+
 def over_models(ours: float, theirs: Floats, floor: float, n_ours: int = 1) -> Difference:
     """Test whether one number of the audited model is a further draw of the references' numbers.
 
@@ -184,6 +215,19 @@ def over_models(ours: float, theirs: Floats, floor: float, n_ours: int = 1) -> D
         return Difference(estimate, standard_error, n_references - 1, 1.0 if abs(estimate) <= ROUNDING else 0.0)
     p_value = float(2.0 * t.sf(abs(estimate) / standard_error, n_references - 1))
     return Difference(estimate, standard_error, n_references - 1, p_value)
+
+
+def _chance(
+    differences: Floats,
+    weights: Floats,
+    is_forget: NDArray[np.bool_],
+    strata: NDArray[np.intp],
+    groups: NDArray[np.intp] | None,
+) -> float:
+    """Variance of a contrast if rows, or groups of them, are exchangeable."""
+    if groups is None:
+        return _row_variance(differences, weights, strata, np.ones(len(strata), dtype=bool))
+    return _over_groups(differences, weights, is_forget, strata, groups, 0.0).standard_error ** 2
 
 
 def _row_variance(differences: Floats, weights: Floats, strata: NDArray[np.intp], chosen: NDArray[np.bool_]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -224,14 +224,44 @@ def train_source(train: Train) -> Source:
 def labelled_source(X: Any, y: Any, name: str) -> Source:
     """Check inputs with their targets, such as the test set."""
     X, y = as_rows(X), np.asarray(y)
-    if y.ndim not in (1, 2) or X.shape[0] != len(y) or not len(y):
+    if len(np.shape(X)) == 0 or y.ndim not in (1, 2) or X.shape[0] != len(y) or not len(y):
         raise ValueError(f"{name} data must have one target for each row, got {X.shape[0]} rows and y of {y.shape}.")
     if pd.isna(y).any():
         raise ValueError(f"{name} targets hold {int(pd.isna(y).sum())} missing values; leave these rows out.")
     return Source(X, y, {name: np.arange(len(y))})
 
 
-def check_labels(sources: Mapping[str, Source], known: NDArray[Any]) -> None:
+def as_labels(source: Source, name: str) -> Source:
+    """Return a source of labels with one label for each row.
+
+    Parameters
+    ----------
+    source : Source
+        With targets of any shape.
+    name : str
+        Its name, for the error.
+
+    Returns
+    -------
+    Source
+        Its targets are of shape (n_rows,); a column is taken for that.
+
+    Raises
+    ------
+    ValueError
+        If there are several columns, such as one-hot labels.
+    """
+    if source.y.ndim == 1:
+        return source
+    if source.y.shape[1:] != (1,):
+        raise ValueError(
+            f"the {name} labels have shape {source.y.shape}; the models are classifiers and take one label for each "
+            "row: of one-hot labels pass classes[y.argmax(axis=1)]."
+        )
+    return replace(source, y=source.y[:, 0])
+
+
+def check_labels(sources: Mapping[str, Source], known: NDArray[Any], *, all_known: bool = False) -> None:
     """Refuse labels of another kind than the models'.
 
     Parameters
@@ -240,15 +270,20 @@ def check_labels(sources: Mapping[str, Source], known: NDArray[Any]) -> None:
         What the models will be asked.
     known : ndarray
         The labels of all models.
+    all_known : bool, default=False
+        Whether these are all labels of the training data, forgotten rows included. If not, a class that was forgotten
+        may be missing.
 
     Raises
     ------
     ValueError
-        If labels are text where the models' are numbers or the reverse, or if most of them are unknown.
+        If labels are text where the models' are numbers or the reverse, or if most of them are unknown; any of them
+        if all labels are known.
     """
     for name, source in sources.items():
         kinds = [_kind(labels) for labels in (source.y, known)]
-        unknown = kinds[0] != kinds[1] or float(np.mean(~np.isin(source.y, known))) > 0.5
+        strange = ~np.isin(source.y, known)
+        unknown = kinds[0] != kinds[1] or float(np.mean(strange)) > (0.0 if all_known else 0.5)
         if unknown:
             raise ValueError(
                 f"the {name} labels are {np.unique(source.y)[:5].tolist()} ({kinds[0]}) and the models know "

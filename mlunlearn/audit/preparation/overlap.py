@@ -65,6 +65,28 @@ def count_twins(X: Any, forgotten: NDArray[np.bool_]) -> int | None:
     return None if hashes is None else int(np.isin(hashes[forgotten], hashes[~forgotten]).sum())
 
 
+def _alike(first: Any, second: Any) -> tuple[Any, Any]:
+    """Bring two sets of rows into one container and the coarser of their dtypes, so that equal rows hash alike."""
+    both = [_numbers(X) for X in (first, second)]
+    if all(X is not None for X in both):
+        floats = [X.dtype.itemsize for X in both if X.dtype.kind == "f"]
+        coarsest = np.dtype(f"f{min(floats, default=8)}")
+        if any(sparse.issparse(X) for X in both):
+            both = [sparse.csr_matrix(X.reshape(X.shape[0], -1)) for X in both]
+        first, second = (X.astype(coarsest) for X in both)
+    elif isinstance(first, pd.DataFrame) != isinstance(second, pd.DataFrame):
+        first, second = (np.asarray(X, dtype=object) for X in (first, second))
+    return first, second
+
+
+def _numbers(X: Any) -> Any:
+    """Rows as an array or a sparse matrix of numbers; None if they are something else."""
+    if isinstance(X, pd.DataFrame):
+        X = X.to_numpy() if all(dtype.kind in "biuf" for dtype in X.dtypes) else None
+    numbers = hasattr(X, "dtype") and X.ndim > 0 and X.dtype.kind in "biuf"
+    return X if numbers else None
+
+
 def refuse_training_rows(X_train: Any, X: Any, name: str) -> None:
     """Refuse unseen data that were trained on.
 
@@ -80,7 +102,7 @@ def refuse_training_rows(X_train: Any, X: Any, name: str) -> None:
     ValueError
         If rows of `X` are training rows more often than coarse data explain.
     """
-    train, other = row_hashes(X_train), row_hashes(X)
+    train, other = (row_hashes(rows) for rows in _alike(X_train, X))
     if train is None or other is None:
         return
     seen = float(np.isin(other, train).mean())

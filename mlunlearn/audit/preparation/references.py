@@ -46,6 +46,8 @@ def check_references(
         If there are fewer than two, they are one model twice, their recipes or algorithms differ, or their forget set
         is another.
     """
+    if hasattr(references, "predict") or not isinstance(references, Iterable):
+        raise ValueError(f"references must be a sequence of fitted models, at least two, got {_name(references)}.")
     references = list(references)
     if len(references) < 2:
         raise ValueError(
@@ -58,11 +60,14 @@ def check_references(
     for name, other in others.items():
         if type(other) is type(references[0]):
             _refuse_differing(references[0], other)
-        elif _algorithm(other) != _algorithm(references[0]):
+            continue
+        if _algorithm(other) != _algorithm(references[0]):
             raise ValueError(
                 f"{name} trains {_algorithm(other)} and the references train {_algorithm(references[0])}; they must be "
                 "made by one recipe: pass references that were trained as the audited model was."
             )
+        for ours, theirs in zip(_learners(other), _learners(references[0]), strict=True):
+            _refuse_differing(ours, theirs)
     _check_independent([*models.values()], references)
     for number, reference in enumerate(references, start=1):
         _check_excluded(reference, number, forgotten)
@@ -109,14 +114,25 @@ def _refuse_differing(a: Any, b: Any) -> None:
 
 
 def _algorithm(model: Any) -> str:
-    """Name of the estimator that does the learning, inside whatever unlearns."""
+    """Name of the estimators that do the learning, inside whatever unlearns."""
+    return " and ".join(type(inner).__name__ for inner in _learners(model))
+
+
+def _learners(model: Any) -> list[Any]:
+    """Estimators inside whatever unlearns: one, or the steps of a pipeline."""
     inner = model
     while hasattr(inner, "get_params"):
         params = inner.get_params(deep=False)
-        if "estimator" not in params or params["estimator"] is None:
+        if isinstance(params.get("steps"), list):
+            return [part for _, step in params["steps"] if hasattr(step, "fit") for part in _learners(step)]
+        if params.get("estimator") is None:
             break
         inner = as_estimator(params["estimator"])
-    return type(inner).__name__
+    return [inner]
+
+
+def _name(given: Any) -> str:
+    return f"one {type(given).__name__}" if hasattr(given, "predict") else repr(given)
 
 
 def _check_independent(models: list[Any], references: list[Any]) -> None:
@@ -177,7 +193,7 @@ def _differences(a: Any, b: Any) -> list[str]:
 
 def _recipe(model: Any) -> dict[str, str]:
     """Parameters in words; of an estimator inside, only its class, since its parameters are listed themselves."""
-    params = model.get_params(deep=True)
+    params = model.get_params(deep=True) if hasattr(model, "get_params") else {}
     return {name: _words(value) for name, value in params.items() if name.split("__")[-1] not in NOT_OF_THE_RECIPE}
 
 

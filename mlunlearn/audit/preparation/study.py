@@ -15,6 +15,7 @@ from mlunlearn.audit.preparation.inputs import (
     PASS_TRAIN,
     Source,
     Train,
+    as_labels,
     check_groups,
     check_labels,
     check_model,
@@ -113,7 +114,7 @@ def prepare(
         raise ValueError(f"the model holds no training data to train references on; {PASS_TRAIN}, or references.")
     sources = _sources(data, X_test, y_test, unseen, non_members, groups)
     given = [*models.values(), *(references or []), *([] if original is None else [original])]
-    _check_targets(sources, given, data)
+    sources = _check_targets(sources, given, data)
     answers = {name: ask(one, sources, name=name) for name, one in models.items()}
     retrained = [ask(one, sources, name=f"reference {i}") for i, one in enumerate(references or [], start=1)]
     if retrained:
@@ -169,25 +170,33 @@ def _sources(
                 raise ValueError(f"{argument} must be (X, y).")
             sources[name] = labelled_source(pair[0], pair[1], name)
     if data is not None:
-        for name in ("test", "unseen"):
+        for name, called in (("test", "test"), ("unseen", "unseen"), ("matched", "non_members")):
             if name in sources:
-                refuse_training_rows(data.X, sources[name].X, name)
+                refuse_training_rows(data.X, sources[name].X, called)
     sizes = {name: len(source.y) for name, source in sources.items()}
     labels = check_groups(groups, sizes, forget=data is not None and data.complete)
     return {name: replace(source, groups=labels.get(name)) for name, source in sources.items()}
 
 
-def _check_targets(sources: Mapping[str, Source], models: list[Any], data: Train | None) -> None:
+def _check_targets(sources: dict[str, Source], models: list[Any], data: Train | None) -> dict[str, Source]:
+    """Refuse targets that are not the models'; return them with one label for each row."""
     kinds = {is_classification(model) for model in models}
     if len(kinds) > 1:
         raise ValueError("some of the models classify and others regress; audit models of one task.")
     if kinds == {True}:
+        sources = {name: as_labels(source, name) for name, source in sources.items()}
         known = [np.asarray(model.classes_) for model in models if getattr(model, "classes_", None) is not None]
         known += [] if data is None else [np.asarray(data.y)]
+        complete = data is not None and data.complete
         if known:
-            check_labels(sources, np.unique(np.concatenate([labels.ravel() for labels in known])))
+            check_labels(sources, np.unique(np.concatenate([labels.ravel() for labels in known])), all_known=complete)
     elif any(source.y.dtype.kind not in "biuf" for source in sources.values()):
         raise ValueError("the models regress, and some targets are no numbers.")
+    else:
+        one = data is None or np.ndim(data.y) == 1
+        columns = {name for name, source in sources.items() if one and source.y.shape[1:] == (1,)}
+        sources = {name: as_labels(source, name) if name in columns else source for name, source in sources.items()}
+    return sources
 
 
 def _missing(data: Train | None, original: Answers | None, zrf: bool) -> list[str]:
