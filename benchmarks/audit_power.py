@@ -241,7 +241,7 @@ def quick_start(n_seeds: int = 100) -> None:
         original = copy.deepcopy(model.fit(X, y, sample_ids=people))
         model.unlearn(forget_ids=[f"person {k}" for k in range(100)])
         found = compare(
-            {"unlearned": model}, X_test, y_test, train=(X, y), original=original, random_state=seed
+            {"unlearned": model}, X_test, y_test, train=(X, y), original=original, n_references=10, random_state=seed
         ).verdicts
         for name in decisions:
             decisions[name] += LETTERS[found[name].decision]

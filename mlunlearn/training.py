@@ -63,7 +63,8 @@ def check_estimator(estimator: Any, method: str, task: Task | None = None) -> No
     """
     if isinstance(estimator, type):
         raise TypeError(f"{method} takes an estimator, got the class {estimator.__name__}; pass an instance of it.")
-    if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
+    learns = hasattr(estimator, "fit") or hasattr(estimator, "partial_fit")
+    if not (learns and hasattr(estimator, "get_params")):
         raise TypeError(f"{method} takes a scikit-learn estimator, a torch module or a skorch net, got {estimator!r}.")
     if not hasattr(estimator, "predict"):
         raise TypeError(f"{method} predicts with its estimator, and {type(estimator).__name__} has no predict.")
@@ -118,10 +119,17 @@ def inherit_tags(tags: Tags, estimator: BaseEstimator) -> Tags:
 
 
 def _allows_nan(estimator: BaseEstimator) -> bool:
-    """Tell whether a part of the estimator takes NaN; scikit-learn's compositions say so of themselves at most."""
-    parts = [estimator, *estimator.get_params(deep=True).values()]
-    parts = [part for part in parts if isinstance(part, BaseEstimator)]
-    return any(get_tags(part).input_tags.allow_nan for part in parts)
+    """Tell whether an estimator takes NaN; scikit-learn's compositions say so of themselves at most.
+
+    A pipeline takes it if every step does, up to one that fills it in.
+    """
+    if isinstance(estimator, Pipeline):
+        steps = [step for _, step in estimator.steps if isinstance(step, BaseEstimator)]
+        filled = [place for place, step in enumerate(steps, start=1) if type(step).__name__.endswith("Imputer")]
+        return all(map(_allows_nan, steps[: filled[0] if filled else None]))
+    inside = [value for name, value in estimator.get_params(deep=True).items() if "__" not in name]
+    inside = [part for part in inside if isinstance(part, BaseEstimator)]
+    return get_tags(estimator).input_tags.allow_nan or any(map(_allows_nan, inside))
 
 
 def fresh_copy(estimator: BaseEstimator, seed: int) -> BaseEstimator:

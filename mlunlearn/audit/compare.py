@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlunlearn.audit._preparation.encode import collect
+from mlunlearn.audit._preparation.study import prepare
 from mlunlearn.audit.controls import CONTINUED, FROM_SCRATCH, train_controls
 from mlunlearn.audit.judge import Judge
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
-from mlunlearn.audit.preparation.encode import collect
-from mlunlearn.audit.preparation.study import prepare
 from mlunlearn.audit.run import check_settings, cost_of
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
 from mlunlearn.seeds import root_seed

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from mlunlearn.audit.preparation.oracles import Answers, ask, check_can_retrain
-from mlunlearn.audit.preparation.study import Study
+from mlunlearn.audit._preparation.oracles import Answers, ask, check_can_retrain
+from mlunlearn.audit._preparation.study import Study
 from mlunlearn.data import take_rows
 from mlunlearn.seeds import derive_seeds, set_seed
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlunlearn.audit._preparation.oracles import Answers
+from mlunlearn.audit._preparation.overlap import count_twins
+from mlunlearn.audit._preparation.study import LEAST_REFERENCES, Study, prepare
 from mlunlearn.audit.metrics.benchmark import efficiency
-from mlunlearn.audit.preparation.oracles import Answers
-from mlunlearn.audit.preparation.overlap import count_twins
-from mlunlearn.audit.preparation.study import LEAST_REFERENCES, Study, prepare
 from mlunlearn.audit.report import Audit
 from mlunlearn.parameters import check_count, check_share
 from mlunlearn.seeds import root_seed

@@ -21,7 +21,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mlunlearn import DataChangedError, Retrain, SISAClassifier, SISARegressor
 from mlunlearn.audit import Audit, audit, compare
-from mlunlearn.audit.preparation.references import _recipe
+from mlunlearn.audit._preparation.references import _recipe
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.receipts import Work
 

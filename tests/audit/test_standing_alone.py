@@ -19,9 +19,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlunlearn import Retrain
 from mlunlearn.audit import Outputs, Predictions, audit, compare, relative_test
+from mlunlearn.audit._preparation.overlap import count_twins, row_hashes
 from mlunlearn.audit.attacks.relative import chi_squared_divergence
 from mlunlearn.audit.metrics.people import exposures, worst_off
-from mlunlearn.audit.preparation.overlap import count_twins, row_hashes
 from mlunlearn.audit.printing import short_table
 
 N, F = 400, 100

@@ -8,6 +8,7 @@ from opcode import opname
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
@@ -33,6 +34,14 @@ MODELS = {
         X, y, sample_ids=[f"person {row // 2}" for row in range(40)]
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def settings_of_scikit_learn():
+    """Put back what an interrupt inside scikit-learn's own contexts leaves changed for whoever comes next."""
+    before = sklearn.get_config()
+    yield
+    sklearn.set_config(**before)
 
 
 class Interrupts:

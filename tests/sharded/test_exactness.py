@@ -98,7 +98,7 @@ def test_emptied_slices_and_an_emptied_shard(problem):
 )
 def test_any_requests_any_shape_any_order(requests, n_shards, n_slices, by_id):
     X, y = make_classification(n_samples=47, n_features=4, random_state=2)
-    ids = np.arange(47) // 2 if by_id else None
+    ids = [f"person {row // 2}" for row in range(47)] if by_id else None
 
     def new():
         return SISAClassifier(SGDClassifier(), n_shards=n_shards, n_slices=n_slices, epochs=2, random_state=3)

@@ -158,7 +158,7 @@ def test_a_partial_pass_has_many_rows_or_all(n, epochs):
     assert samples > 0
     assert rest == 0 or rest >= 32
     assert samples >= n or samples >= min(n, 32)
-    assert abs(samples - epochs * n) <= max(16, 0.5 if n > 32 else n / 2) or samples == min(n, 32)
+    assert abs(samples - epochs * n) <= max(16.5, n / 2 if n <= 32 else 0.5) or samples == min(n, 32)
     assert n_samples_of(n, samples / n, fewest=32) == samples
 
 

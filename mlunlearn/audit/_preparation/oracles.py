@@ -14,7 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
-from mlunlearn.audit.preparation.inputs import Source, Train, as_rows
+from mlunlearn.audit._preparation.inputs import Source, Train, as_rows
 from mlunlearn.data import take_rows
 from mlunlearn.seeds import derive_seeds, set_seed
 from mlunlearn.training import as_estimator

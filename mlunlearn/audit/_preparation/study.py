@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.predictions import ByData, Predictions
-from mlunlearn.audit.preparation.encode import collect
-from mlunlearn.audit.preparation.inputs import (
+from mlunlearn.audit._preparation.encode import collect
+from mlunlearn.audit._preparation.inputs import (
     PASS_TRAIN,
     Source,
     Train,
@@ -25,9 +24,10 @@ from mlunlearn.audit.preparation.inputs import (
     read_train,
     train_source,
 )
-from mlunlearn.audit.preparation.oracles import Answers, ask, check_can_retrain, retrain_and_ask, untrained_models
-from mlunlearn.audit.preparation.overlap import refuse_training_rows
-from mlunlearn.audit.preparation.references import check_answers, check_references
+from mlunlearn.audit._preparation.oracles import Answers, ask, check_can_retrain, retrain_and_ask, untrained_models
+from mlunlearn.audit._preparation.overlap import refuse_training_rows
+from mlunlearn.audit._preparation.references import check_answers, check_references
+from mlunlearn.audit.predictions import ByData, Predictions
 
 LEAST_REFERENCES = 2
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.preparation.oracles import Answers
+from mlunlearn.audit._preparation.oracles import Answers
 from mlunlearn.training import as_estimator
 
 # Parameters that decide how a model is trained, not which one comes out.

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlunlearn.audit._preparation.inputs import Source
+from mlunlearn.audit._preparation.oracles import Answers
 from mlunlearn.audit.predictions import DATA, ByData, Outputs, Predictions
-from mlunlearn.audit.preparation.inputs import Source
-from mlunlearn.audit.preparation.oracles import Answers
 
 
 def collect(
