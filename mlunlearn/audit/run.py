@@ -152,7 +152,7 @@ def audit(
     >>> from mlunlearn import Retrain
     >>> from mlunlearn.audit import audit
     >>> X, y = make_classification(n_samples=600, flip_y=0.2, random_state=0)
-    >>> model = Retrain(DecisionTreeClassifier(), random_state=0).fit(X[:400], y[:400])
+    >>> model = Retrain(DecisionTreeClassifier(max_features=4), random_state=0).fit(X[:400], y[:400])
     >>> model.unlearn(range(100)).receipts_[-1].guarantee
     'exact'
     >>> report = audit(model, X[400:], y[400:], train=(X[:400], y[:400]), random_state=0)
