@@ -144,7 +144,7 @@ def delete(graph: Graph, of: Of, ids: np.ndarray, classes: tuple[Any, ...] = ())
     ([[1], [2]], [1, 2], 2)
     """
     nothing = torch.empty(0, dtype=torch.long)
-    chosen = torch.as_tensor(ids, dtype=torch.long)
+    chosen = torch.as_tensor(np.array(ids), dtype=torch.long)  # of a receipt they are write-protected
     edges = torch.zeros(graph.n_edges, dtype=torch.bool)
     if of == "edges":
         edges[torch.searchsorted(graph.pair_ids, chosen)] = True
