@@ -66,7 +66,7 @@ def check_estimator(estimator: Any, method: str, task: Task | None = None) -> No
     learns = hasattr(estimator, "fit") or hasattr(estimator, "partial_fit")
     if not (learns and hasattr(estimator, "get_params")):
         raise TypeError(f"{method} takes a scikit-learn estimator, a torch module or a skorch net, got {estimator!r}.")
-    if not hasattr(estimator, "predict"):
+    if task is not None and not hasattr(estimator, "predict"):
         raise TypeError(f"{method} predicts with its estimator, and {type(estimator).__name__} has no predict.")
     kind = "regressor" if is_regressor(estimator) else "classifier" if is_classifier(estimator) else None
     kind = kind or getattr(get_tags(estimator), "estimator_type", None) or task

@@ -152,8 +152,8 @@ class TestEveryMethod:
 
     def test_two_requests(self, method, mlp, diabetes):
         X, y = diabetes
-        model = build(method, mlp).fit(X, y, sample_ids=np.arange(len(y)) // 10)
-        model.unlearn([3, 17]).unlearn(forget_ids=[2, 3]).unlearn([3])
+        model = build(method, mlp).fit(X, y, sample_ids=[f"person {row // 10}" for row in range(len(y))])
+        model.unlearn([3, 17]).unlearn(forget_ids=["person 2", "person 3"]).unlearn([3])
         assert model.forgotten_.sum() == 22
         assert [len(r.rows) for r in model.receipts_] == [2, 20, 0]
         assert model.receipts_[1].work.samples > 0
