@@ -186,6 +186,7 @@ class EditedRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, BaseEs
         model = copy.deepcopy(self.estimator_)
         kept = block.take(keep)
         model.refit_steps(kept.X, kept.y)
+        model.regressor_.net_.initialize_history()  # it holds losses of the rows that go
         seed = derive_seeds(self.seed_, EDIT, len(self.receipts_))[0]
         with seeded(seed, model.regressor_.net_.device):
             edit = self._prepare(model, block, keep, seed)

@@ -122,7 +122,7 @@ def test_the_reference_itself_has_no_distance_and_loses_nothing():
 
 def test_a_model_that_did_nothing_scores_as_the_original_and_outside_the_null():
     said = outputs(3, {"forget": 6.0})
-    report = Audit.of(predictions(unlearned=said), n_bootstrap=100, random_state=0)
+    report = Audit.of(predictions(unlearned=said), exchangeable=True, n_bootstrap=100, random_state=0)
     for key in [("accuracy", "forget"), ("loss", "forget"), ("strongest attack AUC", "forget"), ("ToW", "all")]:
         assert report[key].unlearned == report[key].original
         assert report[key].scaled == 0.0
@@ -131,7 +131,8 @@ def test_a_model_that_did_nothing_scores_as_the_original_and_outside_the_null():
 
 
 def test_destroying_too_much_is_not_taken_for_forgetting():
-    report = Audit.of(predictions(unlearned=outputs(4, {"forget": -3.0})), n_bootstrap=100, random_state=0)
+    said = outputs(4, {"forget": -3.0})
+    report = Audit.of(predictions(unlearned=said), exchangeable=True, n_bootstrap=100, random_state=0)
     assert report["signed accuracy gap", "forget"].unlearned.high < 0.0
     assert report.verdict.found[0].direction == "the forgotten rows stand out as suppressed"
 

@@ -72,7 +72,9 @@ def memorising(diabetes):
     net = nn.Sequential(nn.Linear(10, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
     torch.set_rng_state(torch_state)
     ids = np.arange(len(y)) // 2
-    return CrossFitRegressor(long_trained(net), few=0.05, random_state=0).fit(X, y, sample_ids=ids)
+    return CrossFitRegressor(long_trained(net), few=0.05, random_state=0).fit(
+        X, y, sample_ids=[f"person {k}" for k in ids]
+    )
 
 
 def test_folds_part_the_rows_and_keep_ids_together(memorising):
