@@ -189,7 +189,8 @@ def compare(
     >>> from mlunlearn import Retrain
     >>> from mlunlearn.audit import compare
     >>> X, y = make_classification(n_samples=600, flip_y=0.2, random_state=0)
-    >>> exact = Retrain(DecisionTreeClassifier(max_features=4), random_state=0).fit(X[:400], y[:400]).unlearn(range(100))
+    >>> exact = Retrain(DecisionTreeClassifier(max_features=4), random_state=0).fit(X[:400], y[:400])
+    >>> exact = exact.unlearn(range(100))
     >>> table = compare({"exact": exact}, X[400:], y[400:], train=(X[:400], y[:400]), random_state=0).to_frame()
     >>> table.loc[["exact", "before unlearning"], "verdict"].tolist()
     ['as a retrained model', 'distinguishable from one']

@@ -137,8 +137,9 @@ def test_the_headline_sees_what_the_distance_of_predictions_cannot(scenario):
         return clone(tree).set_params(random_state=seed).fit(X[:500][rows], y[:500][rows])
 
     models = {"original": fit(forget | ~forget, 0), "exact": fit(~forget, 9)}
+    references = [fit(~forget, s) for s in range(1, n_references + 1)]
     table = regression_report(
-        models, [fit(~forget, s) for s in range(1, n_references + 1)], X=X[:500], y=y[:500], forget=forget, X_test=X[500:],
+        models, references, X=X[:500], y=y[:500], forget=forget, X_test=X[500:],
         y_test=y[500:], test_forget=alike,
     )  # fmt: skip
     floor, spread = table.loc["retrained again", "excess"], table.loc["retrained again", "excess_sd"]
