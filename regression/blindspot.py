@@ -11,11 +11,13 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from mlunlearn.networks.batches import step_batches
+from mlunlearn.networks.budgets import default_steps, steps_within
+from mlunlearn.networks.fresh import shrink
 from mlunlearn.parameters import check_choice, check_count, check_flag, check_positive, check_share
 from mlunlearn.regression.activations import MapKind, find_layers
-from mlunlearn.regression.budgets import default_steps, descend, step_batches, steps_within
+from mlunlearn.regression.budgets import descend
 from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
-from mlunlearn.regression.frozen import shrink
 from mlunlearn.regression.imitation import blindspot_loss
 from mlunlearn.regression.standardized import StandardizedRegressor, same_model
 from mlunlearn.seeds import derive_seeds

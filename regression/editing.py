@@ -18,9 +18,10 @@ from torch import nn
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
 from mlunlearn.nets import TorchRegressor
+from mlunlearn.networks.batches import step_batches
 from mlunlearn.parameters import check_count, check_positive
 from mlunlearn.receipts import Work
-from mlunlearn.regression.budgets import descend, step_batches
+from mlunlearn.regression.budgets import descend
 from mlunlearn.regression.frozen import Reset, adopt
 from mlunlearn.regression.losses import agreeing, first_output
 from mlunlearn.regression.outputs import check_network

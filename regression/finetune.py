@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlunlearn.networks.budgets import default_steps, steps_within
 from mlunlearn.parameters import check_flag, check_positive
-from mlunlearn.regression.budgets import default_steps, steps_within
 from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
 
 

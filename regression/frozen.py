@@ -6,7 +6,6 @@ import copy
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
@@ -108,33 +107,3 @@ def reset_parameters(module: nn.Module, seed: int) -> nn.Module:
                     "define that method, or pass the network unfitted, as a class or a skorch net."
                 )
     return module
-
-
-@torch.no_grad()
-def shrink(module: nn.Module, fresh: nn.Module, keep: float) -> None:
-    """Move a trained network towards an untrained one.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Changed in place: every parameter becomes ``keep`` of itself and the rest of its counterpart; running
-        statistics are those of the untrained network.
-    fresh : torch.nn.Module
-        Of the same architecture.
-    keep : float
-        Between 0 and 1.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from mlunlearn.regression.frozen import shrink
-    >>> trained, fresh = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
-    >>> expected = 0.6 * trained.weight + 0.4 * fresh.weight
-    >>> shrink(trained, fresh, 0.6)
-    >>> torch.allclose(trained.weight, expected)
-    True
-    """
-    for mine, other in zip(module.parameters(), fresh.parameters(), strict=True):
-        mine.lerp_(other, 1 - keep)
-    for statistic, untrained in zip(module.buffers(), fresh.buffers(), strict=True):
-        statistic.copy_(untrained)

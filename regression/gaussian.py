@@ -6,8 +6,10 @@ from typing import Any, Self
 
 import torch
 
+from mlunlearn.networks.batches import step_batches
+from mlunlearn.networks.budgets import default_steps
 from mlunlearn.parameters import check_flag
-from mlunlearn.regression.budgets import default_steps, descend, step_batches
+from mlunlearn.regression.budgets import descend
 from mlunlearn.regression.editing import Edit, EditedRegressor
 from mlunlearn.seeds import derive_seeds
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlunlearn.regression.budgets import step_batches
+from mlunlearn.networks.batches import step_batches
 from mlunlearn.regression.frozen import adopt
 from mlunlearn.regression.losses import agreeing, first_output
 from mlunlearn.regression.standardized import StandardizedRegressor, aligned

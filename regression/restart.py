@@ -6,8 +6,8 @@ from typing import Any
 
 from sklearn.frozen import FrozenEstimator
 
+from mlunlearn.networks.budgets import steps_within
 from mlunlearn.parameters import check_positive
-from mlunlearn.regression.budgets import steps_within
 from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
 from mlunlearn.seeds import derive_seeds
 from mlunlearn.state import Exactness, Guarantee

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlunlearn.networks.budgets import steps_within
+from mlunlearn.networks.fresh import shrink
 from mlunlearn.parameters import check_positive, check_share
-from mlunlearn.regression.budgets import steps_within
 from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
-from mlunlearn.regression.frozen import shrink
 from mlunlearn.seeds import derive_seeds
 
 _START, _BATCHES = range(2)

@@ -12,6 +12,8 @@ from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from mlunlearn.nets import TorchRegressor
+from mlunlearn.networks.batches import step_batches
+from mlunlearn.networks.fresh import shrink
 from mlunlearn.regression import (
     BlindspotRegressor,
     GaussianAmnesiacRegressor,
@@ -23,9 +25,9 @@ from mlunlearn.regression import (
     find_layers,
 )
 from mlunlearn.regression.activations import recorded
-from mlunlearn.regression.budgets import descend, step_batches
+from mlunlearn.regression.budgets import descend
 from mlunlearn.regression.editing import Edit
-from mlunlearn.regression.frozen import Reset, reset_parameters, shrink
+from mlunlearn.regression.frozen import Reset, reset_parameters
 from mlunlearn.regression.imitation import blindspot_loss
 from mlunlearn.regression.standardized import rescale_output
 from mlunlearn.torch_seeds import seeded
