@@ -277,7 +277,7 @@ def anamnesis(
     relearn = partial(
         relearn_steps,
         target_error=relearn_target(original, X, y),
-        max_steps=300,
+        n_steps=300,
         batch_size=task.net.batch_size,
         seeds=range(3),
     )

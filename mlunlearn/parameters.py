@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
@@ -174,6 +174,35 @@ def check_flag(name: str, value: Any) -> None:
     """
     if type(value).__name__ not in ("bool", "bool_"):
         raise ParameterError(_message(name, value, "True or False", optional=False))
+
+
+def check_words(params: Mapping[str, Any]) -> None:
+    """Refuse parameters that make no sense, of those whose names mean the same in every method.
+
+    Parameters
+    ----------
+    params : mapping from str to object
+        A method's parameters. ``max_epochs``, ``n_steps`` and ``batch_size`` are whole numbers, ``lr`` and ``budget``
+        are positive; all but ``lr`` may be None. Other names are left to the method.
+
+    Raises
+    ------
+    ParameterError
+        Of the first that makes no sense.
+
+    Examples
+    --------
+    >>> from mlunlearn.parameters import check_words
+    >>> check_words({"lr": 0.1, "n_steps": None, "keep": 7})
+    >>> check_words({"lr": 0.0})
+    Traceback (most recent call last):
+    mlunlearn.parameters.ParameterError: lr must be a number above 0, got 0.0.
+    """
+    for name in ("max_epochs", "n_steps", "batch_size"):
+        check_count(name, params.get(name), optional=True)
+    if "lr" in params:
+        check_positive("lr", params["lr"])
+    check_positive("budget", params.get("budget"), optional=True)
 
 
 def _require_number(name: str, value: Any, expected: str, optional: bool) -> None:

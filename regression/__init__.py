@@ -1,6 +1,7 @@
 """Regression unlearning: continuous targets from images, text, series and tables."""
 
 from mlunlearn.audit import error_attack, sample_errors
+from mlunlearn.networks import QuantileLoss, StandardizedRegressor
 from mlunlearn.regression.activations import attention_distance, attention_map, find_layers
 from mlunlearn.regression.audit import (
     member_share,
@@ -14,7 +15,6 @@ from mlunlearn.regression.faces import agedb, mufac_ages
 from mlunlearn.regression.finetune import FineTuneRegressor
 from mlunlearn.regression.gaussian import GaussianAmnesiacRegressor
 from mlunlearn.regression.loads import load_forecaster, read_ett, read_uci_electricity
-from mlunlearn.regression.losses import QuantileLoss
 from mlunlearn.regression.models import AllCNN, LSTMPair, Pixels, SequenceForecaster, mlp
 from mlunlearn.regression.negative_gradient import NegativeGradientRegressor
 from mlunlearn.regression.relearning import Relearning, anamnesis_index, relearn_steps, relearn_target
@@ -24,7 +24,6 @@ from mlunlearn.regression.scenarios import Band, group_rows, random_rows
 from mlunlearn.regression.sentences import hashed_pairs, sts_benchmark
 from mlunlearn.regression.series import SeriesForgetter
 from mlunlearn.regression.shrink_perturb import ShrinkPerturbRegressor
-from mlunlearn.regression.standardized import StandardizedRegressor
 from mlunlearn.regression.tables import california_housing, diabetes_progression
 from mlunlearn.regression.tasks import RegressionTask
 from mlunlearn.regression.torchvision_models import MobileNetV3, ResNet18

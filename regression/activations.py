@@ -1,10 +1,9 @@
-"""Activations of any torch module, recorded by hooks, and the attention maps made of them."""
+"""The layers of any torch module whose activations are compared, and the attention maps made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import nn
@@ -69,46 +68,6 @@ def find_layers(module: nn.Module, given: Sequence[str] | None = None) -> list[s
     found = [name for name, part in known.items() if isinstance(part, (*_NONLINEAR, *_RECURRENT))]
     leaves = [name for name, part in known.items() if name and not list(part.children()) and list(part.parameters())]
     return found or leaves
-
-
-@contextmanager
-def recorded(module: nn.Module, layers: Sequence[str]) -> Iterator[list[torch.Tensor]]:
-    """Record what the named layers return while the module runs.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Any network.
-    layers : sequence of str
-        Names of submodules; one that runs twice is recorded twice.
-
-    Yields
-    ------
-    list of torch.Tensor
-        Filled at each forward pass, in the order of execution; of several outputs the first is taken.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from torch import nn
-    >>> from mlunlearn.regression.activations import recorded
-    >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
-    >>> with recorded(net, ["1"]) as maps:
-    ...     _ = net(torch.zeros(2, 3))
-    >>> maps[0].shape
-    torch.Size([2, 4])
-    """
-    maps: list[torch.Tensor] = []
-
-    def hook(part: nn.Module, inputs: Any, output: Any) -> None:
-        maps.append(output[0] if isinstance(output, tuple) else output)
-
-    handles = [module.get_submodule(name).register_forward_hook(hook) for name in layers]
-    try:
-        yield maps
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def attention_map(activation: torch.Tensor, kind: MapKind = "unit") -> torch.Tensor:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain, repeat
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 
-from mlunlearn.networks.batches import step_batches
-from mlunlearn.networks.budgets import default_steps, steps_within
+from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.regressor import EditedRegressor
+from mlunlearn.approximate.run import Run
+from mlunlearn.networks.adoption import final_of, with_network
+from mlunlearn.networks.batches import Batch, Rows
+from mlunlearn.networks.budgets import default_steps
 from mlunlearn.networks.fresh import shrink
+from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.parameters import check_choice, check_count, check_flag, check_positive, check_share
 from mlunlearn.regression.activations import MapKind, find_layers
-from mlunlearn.regression.budgets import descend
-from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
 from mlunlearn.regression.imitation import blindspot_loss
-from mlunlearn.regression.standardized import StandardizedRegressor, same_model
-from mlunlearn.seeds import derive_seeds
-
-_BLIND, _LEARN = 4, 5
 
 
+@described
 class BlindspotRegressor(EditedRegressor):
     r"""Forget by imitating, on the rows to forget, a blindspot model that never saw them.
 
@@ -40,19 +39,15 @@ class BlindspotRegressor(EditedRegressor):
 
     Parameters
     ----------
-    estimator : torch module, skorch net, TorchRegressor, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit` (see `StandardizedRegressor`), of a frozen one a copy is
-        edited. Its criterion is the loss everywhere.
-    budget : float, default=0.18
-        Samples that a request may read, as a share of what training on the retained rows from scratch reads; at
-        least 60 steps are taken. A sixth goes to the blindspot models.
+    %(estimator)s
+    %(budget)s
     keep : float, default=0.6
         Share of the trained weights that the network starts with, between 0 and 1. Published is 1.
     imitation : float or None, default=0.3
         Share of the network's steps in which it imitates, above 0, with a weight that falls from 1 to 0; then it
         learns from the retained rows alone. None imitates to the end with a weight of 1, as published.
     n_blind : int, default=1
-        Blindspot models, whose outputs are averaged.
+        Blindspot models, whose outputs are averaged. A sixth of the budget goes to them.
     blind_steps, n_steps : int or None, default=None
         Gradient steps of each blindspot model, and of the network. None follows `budget`.
     blind_lr, lr : float, default=0.01
@@ -66,27 +61,19 @@ class BlindspotRegressor(EditedRegressor):
         gradient vanish; see `attention_map`.
     layers : sequence of str or None, default=None
         Names of the submodules whose activations are compared. None finds them, see `find_layers`.
-    batch_size : int or None, default=None
-        Rows of a step; None takes the network's own.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training, blindspot models and forgetting.
-    verbose : int, default=0
-        Show progress bars.
+    %(batch_size)s
+    %(seed_and_bar)s
 
     Attributes
     ----------
-    estimator_ : StandardizedRegressor
-        The model after forgetting.
-    blindspots_ : list of StandardizedRegressor
+    %(fitted)s
+    blindspots_ : list of StandardizedRegressor or Pipeline
         The blindspot models of the last request. A baseline of their own, see `predict_blindspot`.
-    n_samples_fit_, forgotten_, receipts_, seed_
-        As for every unlearner.
 
     Notes
     -----
     Guarantee: approximate. Needs the retained rows with labels and the inputs of the forgotten rows; it never reads
-    a label of one. Cost: `budget` of training from scratch. How long a frozen module was trained
-    is not known and is taken for 20 epochs, so give the steps there.
+    a label of one. Cost: `budget` of training from scratch.
 
     Why the default differs from the paper, which is `published`. A network that starts at its trained weights and
     imitates a briefly trained model ends up near that model: its predictions on the forgotten rows are too narrow, and
@@ -119,6 +106,9 @@ class BlindspotRegressor(EditedRegressor):
     >>> model.unlearn(y <= 90).receipts_[-1].guarantee
     'approximate'
     """
+
+    needs = frozenset({"retain", "retain_labels", "forget"})
+    moves_buffers = True
 
     def __init__(
         self,
@@ -159,9 +149,15 @@ class BlindspotRegressor(EditedRegressor):
 
     @classmethod
     def published(
-        cls, estimator: Any, *, n_retained: int, n_samples: int, blind_epochs: int = 2, epochs: int = 1, **others: Any
+        cls,
+        estimator: Any,
+        *,
+        n_retained: int,
+        n_samples: int,
+        data: Literal["faces", "sentences"] = "faces",
+        **others: Any,
     ) -> Self:
-        """Use the settings of the paper's notebooks, budgets in epochs whatever the size of the data.
+        """Use the settings of the paper's notebooks, passes whatever the size of the data.
 
         Parameters
         ----------
@@ -169,8 +165,9 @@ class BlindspotRegressor(EditedRegressor):
             The network.
         n_retained, n_samples : int
             Rows to be kept, and rows that will be given to `fit`.
-        blind_epochs, epochs : int, default=2 and 1
-            Passes of the blindspot model and of the network: 2 and 1 for faces, 10 and 5 for sentence pairs.
+        data : {'faces', 'sentences'}, default='faces'
+            Of their experiments: the blindspot model and the network take 2 passes and 1 for faces, 10 and 5 for
+            sentence pairs.
         **others
             Further parameters of the class.
 
@@ -180,24 +177,23 @@ class BlindspotRegressor(EditedRegressor):
             Unfitted: one blindspot model that is imitated to the end, a start at the trained weights, batches of 256,
             constant learning rates 0.01 and 0.001, official attention maps weighted by 50.
         """
-        return cls(
-            estimator,
-            keep=1.0,
-            imitation=None,
-            n_blind=1,
-            blind_steps=default_steps(n_retained, 256, blind_epochs, at_least=1),
-            n_steps=default_steps(n_samples, 256, epochs, at_least=1),
-            lr=1e-3,
-            decay=False,
-            attention_weight=50.0,
-            attention="official",
-            batch_size=256,
-            **others,
-        )
+        check_choice("data", data, ("faces", "sentences"))
+        blind_epochs, epochs = (2, 1) if data == "faces" else (10, 5)
+        theirs = {
+            "keep": 1.0,
+            "imitation": None,
+            "n_blind": 1,
+            "blind_steps": default_steps(n_retained, 256, blind_epochs, at_least=1),
+            "n_steps": default_steps(n_samples, 256, epochs, at_least=1),
+            "lr": 1e-3,
+            "decay": False,
+            "attention_weight": 50.0,
+            "attention": "official",
+            "batch_size": 256,
+        }
+        return cls(estimator, **{**theirs, **others})
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_positive("budget", self.budget)
+    def _check_settings(self) -> None:
         check_share("keep", self.keep)
         check_share("imitation", self.imitation, zero=False, optional=True)  # who imitates nobody shrinks and perturbs
         check_count("n_blind", self.n_blind)
@@ -207,73 +203,73 @@ class BlindspotRegressor(EditedRegressor):
         check_positive("attention_weight", self.attention_weight, zero=True)
         check_choice("attention", self.attention, ("unit", "official"))
 
-    def _fit(self) -> None:
-        super()._fit()
+    def _fit(self, held_out: Any = None) -> None:
+        super()._fit(held_out)
         if self.layers is not None:
-            find_layers(self.estimator_.regressor_.net_.module_, self.layers)  # refuses names that are not there
-        self.blindspots_: list[StandardizedRegressor] = []
+            find_layers(final_of(self.estimator_).net_.module_, self.layers)  # refuses names that are not there
+        self.blindspots_: list[Any] = []
 
-    def _edit(self, edit: Edit) -> int:
-        batch_size = self.batch_size or edit.batch_size
-        blind_steps, n_steps = self._steps(edit, batch_size)
-        samples, self._teachers = 0, []
-        for k in range(self.n_blind):
-            teacher, read = self._blindspot(edit, blind_steps, batch_size, derive_seeds(edit.seed, _BLIND, k, n=2))
-            self._teachers.append(teacher)
-            samples += read
-        return samples + self._learn_again(edit, n_steps, batch_size)
-
-    def _steps(self, edit: Edit, batch_size: int) -> tuple[int, int]:
-        """Steps of each blindspot model, and of the network."""
-        everything = steps_within(self.budget, len(edit.retained), batch_size, edit.epochs)
+    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
+        everything = run.steps_within(self.budget, self.batch_size)
         blind_steps = self.blind_steps or max(everything // (6 * self.n_blind), 1)
-        return blind_steps, self.n_steps or max(everything - self.n_blind * blind_steps, 1)
-
-    def _learn_again(self, edit: Edit, n_steps: int, batch_size: int) -> int:
-        start, mixed, alone = derive_seeds(edit.seed, _LEARN, n=3)
+        n_steps = self.n_steps or max(everything - self.n_blind * blind_steps, 1)
+        teachers = [self._blindspot(retain, run, f"blindspot {k}", blind_steps) for k in range(self.n_blind)]
         if self.keep < 1:
-            shrink(edit.module, edit.fresh(start), self.keep)
+            shrink(module, run.fresh("fresh"), self.keep)
+        self._imitate(module, teachers, forget, retain, run, n_steps)
+        self.blindspots_ = [with_network(self.estimator_, teacher) for teacher in teachers]
+
+    def _blindspot(self, retain: Rows, run: Run, name: str, n_steps: int) -> nn.Module:
+        """Train one network on the retained rows alone, and freeze it."""
+        module = run.fresh(name)
+        run.learn(
+            module,
+            retain,
+            n_steps=n_steps,
+            batch_size=self.batch_size,
+            purpose=f"{name} batches",
+            optimizer=adam(self.blind_lr),
+            schedule=cosine if self.decay else None,
+            label=name,
+        )
+        return module.requires_grad_(False)
+
+    def _imitate(
+        self, module: nn.Module, teachers: list[nn.Module], forget: Rows, retain: Rows, run: Run, n_steps: int
+    ) -> None:
+        """Learn the retained rows again, and imitate on the others, ever less, then not at all."""
+        batch_size = self.batch_size or run.batch_size
         n_imitating = n_steps if self.imitation is None else round(self.imitation * n_steps)
         last = 1.0 if self.imitation is None else 0.0
         weights = chain(np.linspace(1.0, last, n_imitating, endpoint=False).tolist(), repeat(0.0))
-        retained = edit.retained
         batches = chain(
-            step_batches(len(edit.X), batch_size, n_imitating, mixed),
-            (retained[rows] for rows in step_batches(len(retained), batch_size, n_steps - n_imitating, alone)),
+            (forget | retain).steps(batch_size, n_imitating, run.seed("imitation")),
+            retain.steps(batch_size, n_steps - n_imitating, run.seed("batches")),
         )
-        layers = find_layers(edit.module, self.layers) if self.attention_weight else []
+        layers = find_layers(module, self.layers) if self.attention_weight else []
 
-        def loss_of(rows: torch.Tensor) -> torch.Tensor:
+        def loss_of(weighted: tuple[float, Batch]) -> Tensor:
+            imitation, batch = weighted
             return blindspot_loss(
-                edit,
-                self._teachers,
-                rows,
+                run,
+                module,
+                teachers,
+                batch,
                 layers=layers,
                 weight=self.attention_weight,
-                imitation=next(weights),
+                imitation=imitation,
                 kind=self.attention,
             )
 
-        label = "learning again" if self.verbose else None
-        return descend(edit.module, loss_of, batches, lr=self.lr, n_steps=n_steps, decay=self.decay, label=label)
-
-    def _blindspot(self, edit: Edit, n_steps: int, batch_size: int, seeds: Sequence[int]) -> tuple[nn.Module, int]:
-        """Train one network on the retained rows alone, and freeze it."""
-        module = edit.fresh(seeds[0])
-        read = learn_retained(
-            edit.around(module),
-            batch_size=batch_size,
+        run.descend(
+            module,
+            loss_of,
+            zip(weights, batches, strict=False),
+            optimizer=adam(self.lr),
             n_steps=n_steps,
-            seed=seeds[1],
-            lr=self.blind_lr,
-            decay=self.decay,
-            label="blindspot model" if self.verbose else None,
+            schedule=cosine if self.decay else None,
+            label="learning again",
         )
-        return module.requires_grad_(False), read
-
-    def _edited(self, model: StandardizedRegressor, edit: Edit) -> None:
-        self.blindspots_ = [same_model(model, teacher, edit.mean, edit.scale) for teacher in self._teachers]
-        del self._teachers
 
     def predict_blindspot(self, X: Any) -> np.ndarray:
         """Predict with the mean of the blindspot models alone, the baseline the network has to beat.

@@ -9,22 +9,28 @@ import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold, KFold
+from torch import Tensor, nn
 
+from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.regressor import EditedRegressor
+from mlunlearn.approximate.run import Run
 from mlunlearn.data import Block
+from mlunlearn.networks.adoption import final_of
+from mlunlearn.networks.batches import Batch, Rows, step_batches
+from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.parameters import check_count, check_positive, check_share
-from mlunlearn.regression.budgets import descend
-from mlunlearn.regression.editing import Edit, EditedRegressor
 from mlunlearn.regression.restart import RestartRegressor
 from mlunlearn.regression.shrink_perturb import learn_again
-from mlunlearn.regression.standardized import StandardizedRegressor, aligned
 from mlunlearn.seeds import derive_seeds
 from mlunlearn.torch_seeds import seeded
 
-_FOLDS, _RESTARTS, _BATCHES = 6, 7, 8  # what derived seeds are for
+_FOLDS, _RESTARTS = 6, 7
+"""What seeds of a fit are for; those of its training and of its requests have smaller numbers."""
 _PASSES = 10
 _KEEP = 0.6
 
 
+@described
 class CrossFitRegressor(EditedRegressor):
     r"""Forget few rows at once by imitating predictions that were made without them.
 
@@ -40,9 +46,7 @@ class CrossFitRegressor(EditedRegressor):
 
     Parameters
     ----------
-    estimator : torch module, skorch net, TorchRegressor, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit` (see `StandardizedRegressor`), of a frozen one a copy is
-        edited. Its criterion is the loss.
+    %(estimator)s
     n_folds : int, default=5
         Folds. Rows of an id given as ``sample_ids`` stay in one.
     few : float, default=0.03
@@ -58,21 +62,15 @@ class CrossFitRegressor(EditedRegressor):
         Learning rate of Adam there.
     batch_size : int or None, default=None
         Retained rows of a step; None takes the network's own. As many rows to forget come on top.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training, folds and forgetting.
-    verbose : int, default=0
-        Show progress bars.
+    %(seed_and_bar)s
 
     Attributes
     ----------
-    estimator_ : StandardizedRegressor
-        The model after forgetting.
     held_out_ : ndarray of shape (n_samples_fit_, ...)
         Where the predictions for each row are to go; NaN for forgotten rows.
     trust_ : float
         The :math:`\lambda` above. Near 0, what the model predicts for a row hardly owes anything to the row itself.
-    n_samples_fit_, forgotten_, receipts_, seed_
-        As for every unlearner.
+    %(fitted)s
 
     See Also
     --------
@@ -107,8 +105,11 @@ class CrossFitRegressor(EditedRegressor):
     >>> net = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 1))
     >>> model = CrossFitRegressor(net, random_state=0).fit(X, y).unlearn([3])
     >>> model.receipts_[-1].work.samples
-    1290
+    1148
     """
+
+    needs = frozenset({"retain", "retain_labels", "forget"})
+    moves_buffers = True
 
     def __init__(
         self,
@@ -135,27 +136,25 @@ class CrossFitRegressor(EditedRegressor):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def _check_settings(self) -> None:
         check_count("n_folds", self.n_folds, at_least=2)
         check_share("few", self.few)
-        check_positive("budget", self.budget)
         check_positive("budget_lr", self.budget_lr)
 
-    def _fit(self) -> None:
+    def _fit(self, held_out: Any = None) -> None:
         rows = self._retained()
         if len(rows) < 2 or (self._ids is not None and len(np.unique(self._ids.hashes[rows])) < 2):
             raise ValueError(f"n_samples={len(rows)} cannot be cut into folds: it takes two rows, of two ids, or more.")
-        super()._fit()
+        super()._fit(held_out)
         block = self._data.block(rows)
-        with seeded(self.seed_, self.estimator_.regressor_.net_.device):
-            aims, self.trust_ = self._held_out(block, rows)
+        with seeded(self.seed_, final_of(self.estimator_).net_.device):
+            aims, self.trust_ = self._aims(block, rows)
         self.held_out_ = np.full((self.n_samples_fit_, *aims.shape[1:]), np.nan)
         self.held_out_[rows] = aims
 
-    def _held_out(self, block: Block, rows: np.ndarray) -> tuple[np.ndarray, float]:
+    def _aims(self, block: Block, rows: np.ndarray) -> tuple[np.ndarray, float]:
         """Where predictions are to go, and how far that is from the network's own to held-out ones."""
-        own = self.estimator_.predict_all(block.X)
+        own = self.predict_all(block.X)
         held_out, folds = np.full_like(own, np.nan), list(self._folds(rows))
         seeds = derive_seeds(self.seed_, _RESTARTS, n=len(folds))
         for fold, seed in zip(folds, seeds, strict=True):
@@ -181,45 +180,42 @@ class CrossFitRegressor(EditedRegressor):
         model = RestartRegressor(
             trained, budget=budget, lr=self.budget_lr, batch_size=self.batch_size, random_state=seed
         )
-        return model.fit(block.X, block.y).unlearn(fold).estimator_.predict_all(block.take(fold).X)
+        return model.fit(block.X, block.y).unlearn(fold).predict_all(block.take(fold).X)
 
-    def _edit(self, edit: Edit) -> int:
-        if len(edit.forgotten) > self.few * len(edit.X):
-            return learn_again(
-                edit,
-                keep=_KEEP,
-                budget=self.budget,
-                lr=self.budget_lr,
-                batch_size=self.batch_size,
-                verbose=self.verbose,
-            )
-        return self._imitate(edit)
+    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
+        n_held = len(forget) + len(retain)
+        if len(forget) > self.few * n_held:
+            n_steps = run.steps_within(self.budget, self.batch_size)
+            learn_again(module, retain, run, keep=_KEEP, n_steps=n_steps, lr=self.budget_lr, batch_size=self.batch_size)
+        else:
+            self._imitate(module, forget, retain, run)
+        self.held_out_ = self.held_out_.copy()
+        self.held_out_[forget.positions] = np.nan
 
-    def _imitate(self, edit: Edit) -> int:
-        retained, forgotten = edit.retained, edit.forgotten
-        batch_size = self.batch_size or edit.batch_size
-        n_steps = self.n_steps or _PASSES * -(-len(forgotten) // batch_size)
-        held_out = self.held_out_[self._retained()[forgotten.numpy()]]
-        aims = (held_out - aligned(edit.mean, held_out)) / aligned(edit.scale, held_out)
-        targets = torch.as_tensor(aims, dtype=torch.float32)
-        generator = torch.Generator().manual_seed(derive_seeds(edit.seed, _BATCHES)[0])
+    def _imitate(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
+        """Move the predictions for the rows to forget to their aims, and hold the others to their labels."""
+        batch_size = self.batch_size or run.batch_size
+        n_steps = self.n_steps or _PASSES * -(-len(forget) // batch_size)
+        aims = torch.as_tensor(final_of(self.estimator_).standardize(self.held_out_), dtype=torch.float32)
 
-        def batches() -> Iterator[torch.Tensor]:
-            for _ in range(n_steps):
-                some = torch.randperm(len(forgotten), generator=generator)[:batch_size]
-                others = torch.randint(len(retained), (batch_size,), generator=generator)
-                yield torch.cat([some, others])
+        def loss_of(batch: Batch) -> Tensor:
+            prediction, gone = run.outputs(module, batch), batch.forget
+            aim = aims[batch.rows[gone.cpu()]].to(prediction.device)
+            return run.loss(prediction[gone], aim) + run.loss(prediction[~gone], batch.part(~gone).y)
 
-        def loss_of(places: torch.Tensor) -> torch.Tensor:
-            some, others = places[:-batch_size], retained[places[-batch_size:]]
-            prediction = edit.predict(torch.cat([forgotten[some], others]))
-            imitation = edit.loss(prediction[: len(some)], targets[some])
-            return imitation + edit.loss(prediction[len(some) :], edit.y[others])
+        def batches() -> Iterator[Batch]:
+            some = step_batches(len(forget), batch_size, n_steps, run.seed("forget"))
+            others = step_batches(len(retain), batch_size, n_steps, run.seed("retain"))
+            for gone, kept in zip(some, others, strict=True):
+                rows = forget.where(gone.numpy()) | retain.where(kept.numpy())
+                yield from rows.in_order(len(rows))
 
-        label = "imitating" if self.verbose else None
-        return descend(edit.module, loss_of, batches(), lr=self.lr, n_steps=n_steps, decay=True, label=label)
-
-    def _edited(self, model: StandardizedRegressor, edit: Edit) -> None:
-        held_out = self.held_out_.copy()
-        held_out[self._retained()[edit.forgotten.numpy()]] = np.nan
-        self.held_out_ = held_out
+        run.descend(
+            module,
+            loss_of,
+            batches(),
+            optimizer=adam(self.lr),
+            n_steps=n_steps,
+            schedule=cosine,
+            label="imitating",
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import joblib
@@ -14,9 +13,8 @@ import torch
 from torch import nn
 
 from mlunlearn.checksums import checksum
-from mlunlearn.nets import TorchRegressor
-from mlunlearn.regression.activations import recorded
-from mlunlearn.regression.losses import first_output
+from mlunlearn.networks.batches import tensors
+from mlunlearn.networks.layers import device_of, forward, recorded, takes_integers
 
 _BATCH = 256
 
@@ -38,14 +36,12 @@ def module_features(module: nn.Module, X: Any, layer: str | None = None) -> np.n
     ndarray of shape (n, n_features)
         Everything after the first axis laid out flat.
     """
-    caster = TorchRegressor(module)
-    caster.net_ = SimpleNamespace(module_=module)  # all that casting asks for
     runner = copy.deepcopy(module).eval()
-    device = next((p.device for p in runner.parameters()), torch.device("cpu"))
-    found = []
-    for part in torch.as_tensor(caster.cast(np.asarray(X))).split(_BATCH):
+    device, integers, found = device_of(runner), takes_integers(runner), []
+    for start in range(0, len(X), _BATCH):
+        part = np.require(X[start : start + _BATCH], requirements=["C", "W"])
         with torch.no_grad(), recorded(runner, [layer] if layer else []) as maps:
-            output = first_output(runner(part.to(device)))
+            output = forward(runner, tensors(part, device, integers))
         found.append((maps[-1] if layer else output).flatten(start_dim=1).cpu().numpy())
     return np.concatenate(found)
 

@@ -4,41 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlunlearn.networks.budgets import default_steps, steps_within
-from mlunlearn.parameters import check_flag, check_positive
-from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
+from torch import nn
+
+from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.finetune import train_on
+from mlunlearn.approximate.regressor import EditedRegressor
+from mlunlearn.approximate.run import Run
+from mlunlearn.networks.batches import Rows
+from mlunlearn.parameters import check_flag
 
 
+@described
 class FineTuneRegressor(EditedRegressor):
-    """Forget by training on with the retained rows alone.
+    r"""Forget by training on with the retained rows alone.
+
+    .. math:: \min_\theta \mathbb{E}_{D_r} \ell(f_\theta(x), y), \qquad \theta_0 = \theta^*
 
     Parameters
     ----------
-    estimator : torch module, skorch net, TorchRegressor, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit` (see `StandardizedRegressor`), of a frozen one a copy is
-        edited.
-    n_steps : int or None, default=None
-        Gradient steps of a request. None follows `budget`; where that is None, too, takes five passes over the
-        retained rows, at least 50 steps.
-    budget : float or None, default=None
-        Samples that a request may read, as a share of what training on the retained rows from scratch reads.
-    lr : float, default=0.001
-        Learning rate of Adam.
-    decay : bool, default=False
-        Let it fall to zero along half a cosine.
-    batch_size : int or None, default=256
-        Rows of a step; None takes the network's own.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training and forgetting.
-    verbose : int, default=0
-        Show a progress bar.
+    %(estimator)s
+    %(steps_or_budget)s
+    %(lr_of_adam)s
+    %(decay)s
+    %(published_batch_size)s
+    %(seed_and_bar)s
 
     Attributes
     ----------
-    estimator_ : StandardizedRegressor
-        The model without the forgotten rows.
-    n_samples_fit_, forgotten_, receipts_, seed_
-        As for every unlearner.
+    %(fitted)s
 
     Notes
     -----
@@ -67,14 +60,15 @@ class FineTuneRegressor(EditedRegressor):
     'approximate'
     """
 
-    _needs_forgotten = False
+    needs = frozenset({"retain", "retain_labels"})
+    moves_buffers = True
 
     def __init__(
         self,
         estimator: Any,
         *,
-        n_steps: int | None = None,
         budget: float | None = None,
+        n_steps: int | None = None,
         lr: float = 1e-3,
         decay: bool = False,
         batch_size: int | None = 256,
@@ -82,34 +76,25 @@ class FineTuneRegressor(EditedRegressor):
         verbose: int = 0,
     ):
         self.estimator = estimator
-        self.n_steps = n_steps
         self.budget = budget
+        self.n_steps = n_steps
         self.lr = lr
         self.decay = decay
         self.batch_size = batch_size
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_positive("budget", self.budget, optional=True)
+    def _check_settings(self) -> None:
         check_flag("decay", self.decay)
 
-    def _edit(self, edit: Edit) -> int:
-        batch_size = self.batch_size or edit.batch_size
-        label = "fine-tuning" if self.verbose else None
-        return learn_retained(
-            edit,
-            batch_size=batch_size,
-            n_steps=self.n_steps or self._default_steps(edit, batch_size),
-            seed=edit.seed,
+    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
+        train_on(
+            module,
+            retain,
+            run,
+            budget=self.budget,
+            n_steps=self.n_steps,
             lr=self.lr,
             decay=self.decay,
-            label=label,
+            batch_size=self.batch_size,
         )
-
-    def _default_steps(self, edit: Edit, batch_size: int) -> int:
-        n_retained = len(edit.retained)
-        if self.budget is None:
-            return default_steps(n_retained, batch_size, epochs=5, at_least=50)
-        return steps_within(self.budget, n_retained, batch_size, edit.epochs)

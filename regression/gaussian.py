@@ -2,55 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
-from mlunlearn.networks.batches import step_batches
+from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.regressor import EditedRegressor
+from mlunlearn.approximate.run import Run
+from mlunlearn.networks.batches import Batch, Rows
 from mlunlearn.networks.budgets import default_steps
-from mlunlearn.parameters import check_flag
-from mlunlearn.regression.budgets import descend
-from mlunlearn.regression.editing import Edit, EditedRegressor
-from mlunlearn.seeds import derive_seeds
-
-_DRAW = 3
+from mlunlearn.networks.loop import adam
+from mlunlearn.networks.units import moments
+from mlunlearn.parameters import check_choice, check_flag
 
 
+@described
 class GaussianAmnesiacRegressor(EditedRegressor):
     r"""Forget by fine-tuning on labels drawn at random for the rows to forget.
 
-    Each forgotten row gets one draw of a normal distribution with the mean and variance of all labels, kept through
-    the request; the retained rows keep theirs. Then the network trains on both.
+    Each row to forget gets one draw, kept through the request, of a normal distribution with the mean and the variance
+    of all labels; the retained rows keep theirs. The network learns from both,
+
+    .. math:: \min_\theta \mathbb{E}_{D_r \cup D_f} \ell(f_\theta(x), \tilde y), \qquad
+              \tilde y = y \text{ on } D_r, \quad \tilde y \sim N(\mu_y, \sigma_y^2) \text{ on } D_f
 
     Parameters
     ----------
-    estimator : torch module, skorch net, TorchRegressor, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit` (see `StandardizedRegressor`), of a frozen one a copy is
-        edited.
-    n_steps : int or None, default=None
-        Gradient steps of a request. None takes one pass over all rows, at least 48 steps.
-    lr : float, default=0.001
-        Learning rate of Adam.
-    batch_size : int or None, default=256
-        Rows of a step; None takes the network's own.
+    %(estimator)s
+    %(steps_of_one_pass)s
+    %(lr_of_adam)s
+    %(published_batch_size)s
     clip_to_range : bool, default=False
         Cut draws to the range of the retained labels; as published, ages below zero occur.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training, the draws and forgetting.
-    verbose : int, default=0
-        Show a progress bar.
+    %(seed_and_bar)s
 
     Attributes
     ----------
-    estimator_ : StandardizedRegressor
-        The model after forgetting.
-    n_samples_fit_, forgotten_, receipts_, seed_
-        As for every unlearner.
+    %(fitted)s
 
     Notes
     -----
-    Guarantee: approximate. Needs the inputs of the forgotten rows, the retained rows with labels, and mean and
-    variance of all labels; it reads no single label of a forgotten row. Cost: one pass.
+    Guarantee: approximate. Needs all rows with labels; of the labels to forget it takes the mean and the variance of
+    all labels, and nothing of a single one. Cost: one pass.
 
     The best answer to random labels is their mean, so predictions on the forgotten rows are drawn towards the
     global mean. Where the retrained model extrapolates to the edge of a removed band instead, training longer
@@ -75,6 +70,9 @@ class GaussianAmnesiacRegressor(EditedRegressor):
     (3,)
     """
 
+    needs = frozenset({"retain", "retain_labels", "forget", "forget_labels"})
+    moves_buffers = True
+
     def __init__(
         self,
         estimator: Any,
@@ -95,8 +93,10 @@ class GaussianAmnesiacRegressor(EditedRegressor):
         self.verbose = verbose
 
     @classmethod
-    def published(cls, estimator: Any, *, n_samples: int, epochs: int = 1, random_state: Any = None) -> Self:
-        """Use the published budget, whatever the size of the data.
+    def published(
+        cls, estimator: Any, *, n_samples: int, data: Literal["faces", "sentences"] = "faces", **others: Any
+    ) -> Self:
+        """Use the settings of the paper's notebooks, passes whatever the size of the data.
 
         Parameters
         ----------
@@ -104,58 +104,60 @@ class GaussianAmnesiacRegressor(EditedRegressor):
             The network.
         n_samples : int
             Rows that will be given to `fit`.
-        epochs : int, default=1
-            Passes over them: 1 for faces, 5 for sentence pairs.
-        random_state : int, RandomState instance or None, default=None
-            Seed.
+        data : {'faces', 'sentences'}, default='faces'
+            Of their experiments: 1 pass for faces, 5 for sentence pairs.
+        **others
+            Further parameters of the class.
 
         Returns
         -------
         GaussianAmnesiacRegressor
             Unfitted.
         """
-        return cls(estimator, n_steps=default_steps(n_samples, 256, epochs, at_least=1), random_state=random_state)
+        check_choice("data", data, ("faces", "sentences"))
+        epochs = 1 if data == "faces" else 5
+        return cls(estimator, **{"n_steps": default_steps(n_samples, 256, epochs, at_least=1), **others})
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def _check_settings(self) -> None:
         check_flag("clip_to_range", self.clip_to_range)
 
-    def _edit(self, edit: Edit) -> int:
-        batch_size = self.batch_size or edit.batch_size
-        n_steps = self.n_steps or default_steps(len(edit.X), batch_size, epochs=1, at_least=48)
-        y = amnesiac_labels(edit, derive_seeds(edit.seed, _DRAW)[0], clip_to_range=self.clip_to_range)
+    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
+        everything, batch_size = forget | retain, self.batch_size or run.batch_size
+        y, kept = run.labels(everything), run.labels(retain)
+        draws = amnesiac_labels(y, kept, len(forget), run.seed("labels"), clip_to_range=self.clip_to_range)
 
-        def loss_of(rows: torch.Tensor) -> torch.Tensor:
-            return edit.loss(edit.predict(rows), y[rows])
+        def loss_of(batch: Batch) -> Tensor:
+            gone, y = batch.rows[batch.forget.cpu()], batch.y.clone()
+            y[batch.forget] = draws[np.searchsorted(forget.positions, gone.numpy())]
+            return run.loss(run.outputs(module, batch), y)
 
-        batches = step_batches(len(edit.X), batch_size, n_steps, edit.seed)
-        label = "Gaussian amnesiac" if self.verbose else None
-        return descend(edit.module, loss_of, batches, lr=self.lr, n_steps=n_steps, label=label)
+        n_steps = self.n_steps or default_steps(len(everything), batch_size, epochs=1, at_least=48)
+        batches = everything.steps(batch_size, n_steps, run.seed("batches"))
+        run.descend(module, loss_of, batches, optimizer=adam(self.lr), n_steps=n_steps, label="Gaussian amnesiac")
 
 
-def amnesiac_labels(edit: Edit, seed: int, *, clip_to_range: bool = False) -> torch.Tensor:
-    """Replace the labels of the rows to forget by draws of the distribution of all labels.
+def amnesiac_labels(y: Tensor, kept: Tensor, n_rows: int, seed: int, *, clip_to_range: bool = False) -> Tensor:
+    """Draw labels of the distribution of all labels.
 
     Parameters
     ----------
-    edit : Edit
-        Labels, and which rows are to be forgotten.
+    y : torch.Tensor of shape (n, n_outputs)
+        Labels of all rows.
+    kept : torch.Tensor of shape (n_retained, n_outputs)
+        Those of the rows that are retained.
+    n_rows : int
+        How many to draw.
     seed : int
-        Of a generator of its own.
+        Seed of the generator that draws.
     clip_to_range : bool, default=False
         Cut draws to the range of the retained labels.
 
     Returns
     -------
-    torch.Tensor of shape (n, n_outputs)
-        New labels; those of retained rows are unchanged.
+    torch.Tensor of shape (n_rows, n_outputs)
+        New labels, where `y` is.
     """
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(int(edit.forget.sum()), edit.y.shape[1], generator=generator)
-    draws = edit.label_mean + edit.label_scale * noise
-    if clip_to_range:
-        kept = edit.y[~edit.forget]
-        draws = torch.clamp(draws, kept.min(dim=0).values, kept.max(dim=0).values)
-    y = edit.y.clone()
-    y[edit.forget] = draws
-    return y
+    noise = torch.randn(n_rows, y.shape[1], generator=torch.Generator().manual_seed(seed)).to(y.device)
+    mean, scale = (torch.as_tensor(value).to(y) for value in moments(y.double().cpu().numpy()))
+    draws = mean + scale * noise
+    return torch.clamp(draws, kept.min(dim=0).values, kept.max(dim=0).values) if clip_to_range else draws

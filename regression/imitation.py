@@ -5,33 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from mlunlearn.regression.activations import MapKind, attention_distance, recorded
-from mlunlearn.regression.editing import Edit
-from mlunlearn.regression.losses import agreeing, first_output
+from mlunlearn.approximate.run import Run
+from mlunlearn.networks.batches import Batch
+from mlunlearn.networks.layers import recorded
+from mlunlearn.regression.activations import MapKind, attention_distance
 
 
 def blindspot_loss(
-    edit: Edit,
+    run: Run,
+    module: nn.Module,
     teachers: Sequence[nn.Module],
-    rows: torch.Tensor,
+    batch: Batch,
     *,
     layers: Sequence[str] = (),
     weight: float = 50.0,
     imitation: float = 1.0,
     kind: MapKind = "unit",
-) -> torch.Tensor:
+) -> Tensor:
     """Loss of one batch: labels for the rows to keep, blindspot models for those to forget.
 
     Parameters
     ----------
-    edit : Edit
-        The network, the data and which rows to forget.
+    run : Run
+        The loss of the training.
+    module : torch.nn.Module
+        The network.
     teachers : sequence of torch.nn.Module
         Frozen blindspot models, in evaluation mode.
-    rows : torch.Tensor of int, shape (n,)
-        The batch.
+    batch : Batch
+        Rows of both sides, or of one.
     layers : sequence of str, default=()
         Submodules whose activations are compared.
     weight : float, default=50
@@ -46,38 +50,37 @@ def blindspot_loss(
     torch.Tensor of shape ()
         The loss. A term without rows is left out; labels of rows to forget are never read.
     """
-    forget = edit.forget[rows]
-    share = forget.double().mean().item()
-    with recorded(edit.module, layers) as activations:
-        prediction = edit.predict(rows)
-    mask = forget.to(prediction.device)
+    gone = batch.forget
+    share = gone.double().mean().item()
+    with recorded(module, layers) as activations:
+        prediction = run.outputs(module, batch)
     total = torch.zeros((), device=prediction.device)
     if share < 1:
-        total = total + (1 - share) * edit.loss(prediction[~mask], edit.y[rows[~forget]])
+        total = total + (1 - share) * run.loss(prediction[~gone], batch.part(~gone).y)
     if share > 0:
-        student = [activation[mask] for activation in activations]
+        student = [activation[gone] for activation in activations]
         total = total + imitation * share * _imitation(
-            edit, teachers, rows[forget], prediction[mask], student, layers, weight, kind
+            run, teachers, batch.part(gone), prediction[gone], student, layers, weight, kind
         )
     return total
 
 
 def _imitation(
-    edit: Edit,
+    run: Run,
     teachers: Sequence[nn.Module],
-    rows: torch.Tensor,
-    prediction: torch.Tensor,
-    student: list[torch.Tensor],
+    batch: Batch,
+    prediction: Tensor,
+    student: list[Tensor],
     layers: Sequence[str],
     weight: float,
     kind: MapKind,
-) -> torch.Tensor:
+) -> Tensor:
     """Distance to the mean output of the teachers, and the mean distance to their attention maps."""
     outputs, distances = [], []
     for teacher in teachers:
         with torch.no_grad(), recorded(teacher, layers) as activations:
-            outputs.append(first_output(teacher(edit.inputs(rows))))
+            outputs.append(run.outputs(teacher, batch))
         if student:
             distances.append(attention_distance(student, activations, kind))
-    loss = edit.criterion(*agreeing(prediction, torch.stack(outputs).mean(dim=0)))
+    loss = run.loss(prediction, torch.stack(outputs).mean(dim=0))
     return loss + weight * torch.stack(distances).mean() if distances else loss

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from skorch import NeuralNetRegressor
 
-from mlunlearn.regression.losses import QuantileLoss
+from mlunlearn.networks.quantiles import QuantileLoss
 from mlunlearn.regression.models import SequenceForecaster
 from mlunlearn.regression.tasks import find_data, recipe
 

@@ -5,47 +5,45 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from mlunlearn.networks.batches import step_batches
+from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.regressor import EditedRegressor
+from mlunlearn.approximate.run import Run
+from mlunlearn.networks.batches import Batch, Rows
 from mlunlearn.networks.budgets import default_steps
+from mlunlearn.networks.loop import adam
 from mlunlearn.parameters import check_positive
-from mlunlearn.regression.budgets import descend
-from mlunlearn.regression.editing import Edit, EditedRegressor
 
 
+@described
 class NegativeGradientRegressor(EditedRegressor):
-    """Forget by raising the loss on the rows to forget while holding it on the others.
+    r"""Forget by raising the loss on the rows to forget while holding it on the others.
 
-    One step descends ``loss(retained) - weight * min(loss(forgotten), cap)``. The cap is the loss of predicting the
-    mean of the retained labels for the rows to forget: who never saw them does not do worse for long.
+    With :math:`w` given by `weight` one step descends
+
+    .. math:: \ell(D_r) - w \min(\ell(D_f), c)
+
+    The cap :math:`c` is the loss of predicting the mean of the retained labels for the rows to forget: who never saw
+    them does not do worse for long.
 
     Parameters
     ----------
-    estimator : torch module, skorch net, TorchRegressor, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit` (see `StandardizedRegressor`), of a frozen one a copy is
-        edited.
+    %(estimator)s
     n_steps : int or None, default=None
         Largest number of gradient steps of a request. None takes one pass over all rows, at least 48 steps. It ends
         early once the loss of a batch of rows to forget reaches the cap.
     weight : float, default=0.1
         Weight of the ascent.
-    lr : float, default=0.001
-        Learning rate of Adam.
+    %(lr_of_adam)s
     max_norm : float, default=1.0
         Largest norm of a gradient.
-    batch_size : int or None, default=256
-        Rows of a step; None takes the network's own.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training and forgetting.
-    verbose : int, default=0
-        Show a progress bar.
+    %(published_batch_size)s
+    %(seed_and_bar)s
 
     Attributes
     ----------
-    estimator_ : StandardizedRegressor
-        The model after forgetting.
-    n_samples_fit_, forgotten_, receipts_, seed_
-        As for every unlearner.
+    %(fitted)s
 
     Notes
     -----
@@ -72,6 +70,9 @@ class NegativeGradientRegressor(EditedRegressor):
     True
     """
 
+    needs = frozenset({"retain", "retain_labels", "forget", "forget_labels"})
+    moves_buffers = True
+
     def __init__(
         self,
         estimator: Any,
@@ -93,46 +94,52 @@ class NegativeGradientRegressor(EditedRegressor):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def _check_settings(self) -> None:
         check_positive("weight", self.weight)
         check_positive("max_norm", self.max_norm)
 
-    def _edit(self, edit: Edit) -> int:
-        batch_size = self.batch_size or edit.batch_size
-        n_steps = self.n_steps or default_steps(len(edit.X), batch_size, epochs=1, at_least=48)
-        cap = ignorance(edit)
+    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
+        cap = ignorance(module, forget, retain, run)
 
-        def loss_of(rows: torch.Tensor) -> torch.Tensor | None:
-            keep, forget = rows[~edit.forget[rows]], rows[edit.forget[rows]]
-            prediction = edit.predict(rows)
-            mask = edit.forget[rows].to(prediction.device)
-            loss = edit.loss(prediction[~mask], edit.y[keep]) if len(keep) else prediction.sum() * 0
-            if not len(forget):
+        def loss_of(batch: Batch) -> Tensor | None:
+            prediction, gone = run.outputs(module, batch), batch.forget
+            loss = prediction.sum() * 0 if gone.all() else run.loss(prediction[~gone], batch.y[~gone])
+            if not gone.any():
                 return loss
-            forgotten = edit.loss(prediction[mask], edit.y[forget])
+            forgotten = run.loss(prediction[gone], batch.y[gone])
             return loss - self.weight * forgotten if forgotten.item() < cap else None
 
-        batches = step_batches(len(edit.X), batch_size, n_steps, edit.seed)
-        label = "negative gradient" if self.verbose else None
-        return descend(edit.module, loss_of, batches, lr=self.lr, n_steps=n_steps, max_norm=self.max_norm, label=label)
+        everything, batch_size = forget | retain, self.batch_size or run.batch_size
+        n_steps = self.n_steps or default_steps(len(everything), batch_size, epochs=1, at_least=48)
+        run.descend(
+            module,
+            loss_of,
+            everything.steps(batch_size, n_steps, run.seed("batches")),
+            optimizer=adam(self.lr),
+            n_steps=n_steps,
+            max_norm=self.max_norm,
+            label="negative gradient",
+        )
 
 
-def ignorance(edit: Edit) -> float:
+@torch.no_grad()
+def ignorance(module: nn.Module, forget: Rows, retain: Rows, run: Run) -> float:
     """Loss, on the rows to forget, of predicting the mean of the retained labels.
 
     Parameters
     ----------
-    edit : Edit
-        Labels, and which rows are to be forgotten.
+    module : torch.nn.Module
+        For the shape of its output.
+    forget, retain : Rows
+        Whose labels are read.
+    run : Run
+        The loss.
 
     Returns
     -------
     float
         The cap of the ascent.
     """
-    with torch.no_grad():
-        shape = edit.predict(edit.forgotten[:1]).shape[1:]
-        y = edit.y[edit.forgotten]
-        mean = edit.y[edit.retained].mean(dim=0).reshape(1, -1, *(1,) * (len(shape) - 1))
-        return float(edit.loss(mean.expand(len(y), -1, *shape[1:]).reshape(len(y), *shape), y))
+    further = run.outputs(module, next(forget.in_order(1))).shape[2:]  # quantiles
+    y, mean = run.labels(forget), run.labels(retain).mean(dim=0)
+    return float(run.loss(mean.reshape(1, -1, *(1,) * len(further)).expand(*y.shape, *further), y))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from skorch import NeuralNet
+from torch import Tensor
 
+from mlunlearn.networks.adoption import adopt, final_of, through_steps
 from mlunlearn.networks.batches import step_batches
-from mlunlearn.regression.frozen import adopt
-from mlunlearn.regression.losses import agreeing, first_output
-from mlunlearn.regression.standardized import StandardizedRegressor, aligned
+from mlunlearn.networks.layers import forward
+from mlunlearn.networks.loop import adam, descend
+from mlunlearn.networks.outputs import agreeing
 from mlunlearn.torch_seeds import seeded
 
 
@@ -52,7 +54,7 @@ def relearn_steps(
     y_forget: Any,
     *,
     target_error: float,
-    max_steps: int = 200,
+    n_steps: int = 200,
     lr: float = 1e-3,
     batch_size: int = 256,
     seeds: Sequence[int] = range(5),
@@ -61,7 +63,7 @@ def relearn_steps(
 
     Parameters
     ----------
-    model : unlearner of this wing, StandardizedRegressor or fitted TorchRegressor
+    model : unlearner of this wing, fitted TorchRegressor, or Pipeline that ends in one
         Not changed.
     X, y : array-like
         What it relearns from: all training rows, the forgotten ones included.
@@ -69,14 +71,14 @@ def relearn_steps(
         Held-out rows of the forgotten kind.
     target_error : float
         Mean absolute error to reach.
-    max_steps : int, default=200
-        Steps after which relearning is censored.
+    n_steps : int, default=200
+        Gradient steps after which relearning is censored.
     lr : float, default=0.001
         Learning rate of Adam. Larger ones destroy any model first, and then measure nothing.
     batch_size : int, default=256
         Rows of a step.
     seeds : sequence of int, default=range(5)
-        Of the order of the batches; the same seeds give every model the same batches.
+        Seeds of the order of the batches; the same ones give every model the same batches.
 
     Returns
     -------
@@ -93,10 +95,21 @@ def relearn_steps(
     >>> relearn_steps(model, X, y, X[:9], y[:9], target_error=1e9).steps
     (0, 0, 0, 0, 0)
     """
-    found = [
-        _steps_to(_network(model, y), X, y, X_forget, y_forget, target_error, max_steps, lr, batch_size, seed)
-        for seed in seeds
-    ]
+    inner, y = getattr(model, "estimator_", model), np.asarray(y)
+    found = []
+    for seed in seeds:
+        learner = adopt(inner, "regressor", X[:2], y)
+        final = final_of(learner)
+        inputs = torch.as_tensor(final.cast(np.asarray(through_steps(learner, X))))
+        targets = torch.as_tensor(final._encode(y)).reshape(len(y), -1)
+
+        def learned(learner: Any = learner) -> bool:
+            return float(np.abs(learner.predict(X_forget) - np.asarray(y_forget)).mean()) <= target_error
+
+        batches = step_batches(len(y), batch_size, n_steps, seed)
+        with seeded(seed, final.net_.device):
+            steps = _steps_until(learned, final.net_, inputs, targets, batches, lr)
+            found.append((steps, steps == n_steps and not learned()))
     return Relearning(tuple(steps for steps, _ in found), tuple(censored for _, censored in found))
 
 
@@ -131,7 +144,9 @@ def anamnesis_index(unlearned: Relearning, retrained: Relearning) -> float:
 
 
 def relearn_target(original: Any, X_forget: Any, y_forget: Any, *, alpha: float = 0.05) -> float:
-    """Error that a relearning model has to reach: that of the original, and a little more.
+    r"""Error that a relearning model has to reach: that of the original, and a little more.
+
+    .. math:: (1 + \alpha) \, \mathrm{MAE}(f_{\theta^*}, D_f)
 
     Parameters
     ----------
@@ -140,7 +155,7 @@ def relearn_target(original: Any, X_forget: Any, y_forget: Any, *, alpha: float 
     X_forget, y_forget : array-like
         Held-out rows of the forgotten kind.
     alpha : float, default=0.05
-        How much more.
+        How much more, :math:`\alpha` of the paper.
 
     Returns
     -------
@@ -157,41 +172,16 @@ def relearn_target(original: Any, X_forget: Any, y_forget: Any, *, alpha: float 
     return (1 + alpha) * float(np.abs(np.asarray(original.predict(X_forget)) - np.asarray(y_forget)).mean())
 
 
-def _network(model: Any, y: Any) -> StandardizedRegressor:
-    inner = getattr(model, "estimator_", model)
-    return adopt(inner, np.asarray(y))
+def _steps_until(
+    learned: Callable[[], bool], net: NeuralNet, inputs: Tensor, targets: Tensor, batches: Iterator[Tensor], lr: float
+) -> int:
+    """Train until the model has learned, or the batches end; return the steps taken."""
+    module = net.module_
 
+    def loss_of(rows: Tensor) -> Tensor | None:
+        if learned():
+            return None
+        output = forward(module.train(), inputs[rows].to(net.device))
+        return net.criterion_(*agreeing(output, targets[rows].to(net.device)))
 
-def _steps_to(
-    model: StandardizedRegressor,
-    X: Any,
-    y: Any,
-    X_forget: Any,
-    y_forget: Any,
-    target_error: float,
-    max_steps: int,
-    lr: float,
-    batch_size: int,
-    seed: int,
-) -> tuple[int, bool]:
-    model = copy.deepcopy(model)
-    net = model.regressor_.net_
-    inputs = torch.as_tensor(model.regressor_.cast(np.asarray(model.prepare(X))))
-    scaled = (np.asarray(y, dtype=np.float64) - model.mean_) / aligned(model.scale_, np.asarray(y))
-    targets = torch.as_tensor(scaled.reshape(len(scaled), -1), dtype=torch.float32)
-    y_forget = np.asarray(y_forget)
-
-    def learned() -> bool:
-        return float(np.abs(model.predict(X_forget) - y_forget).mean()) <= target_error
-
-    with seeded(seed, net.device):
-        optimizer = torch.optim.Adam([p for p in net.module_.parameters() if p.requires_grad], lr=lr)
-        for step, rows in enumerate(step_batches(len(inputs), batch_size, max_steps, seed)):
-            if learned():
-                return step, False
-            net.module_.train()
-            output = first_output(net.module_(inputs[rows].to(net.device)))
-            optimizer.zero_grad()
-            net.criterion_(*agreeing(output, targets[rows].to(net.device))).backward()
-            optimizer.step()
-        return (max_steps, not learned())
+    return descend(module, loss_of, batches, optimizer=adam(lr))

@@ -5,47 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
+from torch import nn
 
-from mlunlearn.networks.budgets import steps_within
-from mlunlearn.parameters import check_positive
-from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.regressor import EditedRegressor
+from mlunlearn.approximate.run import Run
+from mlunlearn.networks.batches import Rows
+from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.state import Exactness, Guarantee
 
-_START, _BATCHES = range(2)
 
-
+@described
 class RestartRegressor(EditedRegressor):
-    """Forget by training from scratch on the retained rows, for a fraction of the time that training took.
+    r"""Forget by training from scratch on the retained rows, for a fraction of the time that training took.
 
-    The trained weights are thrown away. An untrained network of the same architecture learns from the retained rows
-    while its learning rate falls to zero.
+    .. math:: \min_\theta \mathbb{E}_{D_r} \ell(f_\theta(x), y), \qquad \theta_0 \text{ untrained}
+
+    The trained weights are thrown away. An untrained network of the same architecture, or a module instance at the
+    weights that were passed, learns from the retained rows while its learning rate falls to zero.
 
     Parameters
     ----------
-    estimator : torch module, skorch net, TorchRegressor, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit` (see `StandardizedRegressor`), of a frozen one the
-        architecture is taken. Its criterion is the loss.
-    budget : float, default=0.18
-        Samples that a request may read, as a share of what training on the retained rows from scratch reads; at
-        least 60 steps are taken.
-    n_steps : int or None, default=None
-        Gradient steps. None follows `budget`.
-    lr : float, default=0.01
-        Learning rate of Adam at the start; it falls along half a cosine.
-    batch_size : int or None, default=None
-        Rows of a step; None takes the network's own.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training, the untrained weights and the batches.
-    verbose : int, default=0
-        Show a progress bar.
+    %(estimator)s
+    %(budget)s
+    %(steps_of_budget)s
+    %(batch_size)s
+    %(seed_and_bar)s
 
     Attributes
     ----------
-    estimator_ : StandardizedRegressor
-        The model without the forgotten rows.
-    n_samples_fit_, forgotten_, receipts_, seed_
-        As for every unlearner.
+    %(fitted)s
 
     See Also
     --------
@@ -58,8 +47,7 @@ class RestartRegressor(EditedRegressor):
     ``"influence"``). The model is not the one that `fit` would train, because it trains for a shorter time. For a
     frozen network the guarantee is approximate: layers that are not trainable are kept, and what they know of the
     rows cannot be known here. Needs the retained rows with labels; reads nothing of the forgotten ones. Cost:
-    `budget` of training from scratch, whatever is asked. How long a frozen module was trained is not known and is
-    taken for 20 epochs, so give the steps there.
+    `budget` of training from scratch, whatever is asked.
 
     It is the control that every approximate method has to beat with the same number of samples read, and the method to
     try first. On the table of diabetes progression it came nearer to retraining than `ShrinkPerturbRegressor` in 10 of
@@ -82,6 +70,9 @@ class RestartRegressor(EditedRegressor):
     >>> model.guarantee, model.exactness
     ('exact', 'influence')
     """
+
+    needs = frozenset({"retain", "retain_labels"})
+    moves_buffers = True
 
     def __init__(
         self,
@@ -112,21 +103,14 @@ class RestartRegressor(EditedRegressor):
         """In which sense it is exact: no parameter is a function of a forgotten row."""
         return None if isinstance(self.estimator, FrozenEstimator) else "influence"
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_positive("budget", self.budget)
-
-    def _edit(self, edit: Edit) -> int:
-        batch_size = self.batch_size or edit.batch_size
-        n_steps = self.n_steps or steps_within(self.budget, len(edit.retained), batch_size, edit.epochs)
-        start, batches = (derive_seeds(edit.seed, purpose)[0] for purpose in (_START, _BATCHES))
-        edit.module.load_state_dict(edit.fresh(start).state_dict())
-        return learn_retained(
-            edit,
-            batch_size=batch_size,
-            n_steps=n_steps,
-            seed=batches,
-            lr=self.lr,
-            decay=True,
-            label="training anew" if self.verbose else None,
+    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
+        module.load_state_dict(run.fresh("fresh").state_dict())
+        run.learn(
+            module,
+            retain,
+            n_steps=self.n_steps or run.steps_within(self.budget, self.batch_size),
+            batch_size=self.batch_size,
+            optimizer=adam(self.lr),
+            schedule=cosine,
+            label="training anew",
         )

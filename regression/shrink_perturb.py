@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlunlearn.networks.budgets import steps_within
+from torch import nn
+
+from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.regressor import EditedRegressor
+from mlunlearn.approximate.run import Run
+from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.fresh import shrink
-from mlunlearn.parameters import check_positive, check_share
-from mlunlearn.regression.editing import Edit, EditedRegressor, learn_retained
-from mlunlearn.seeds import derive_seeds
-
-_START, _BATCHES = range(2)
+from mlunlearn.networks.loop import adam, cosine
+from mlunlearn.parameters import check_share
 
 
+@described
 class ShrinkPerturbRegressor(EditedRegressor):
     r"""Forget by learning the retained rows again, from shrunken weights and in a fraction of the time.
 
@@ -21,32 +24,18 @@ class ShrinkPerturbRegressor(EditedRegressor):
 
     Parameters
     ----------
-    estimator : torch module, skorch net, TorchRegressor, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit` (see `StandardizedRegressor`), of a frozen one a copy is
-        edited. Its criterion is the loss.
-    budget : float, default=0.18
-        Samples that a request may read, as a share of what training on the retained rows from scratch reads; at
-        least 60 steps are taken.
+    %(estimator)s
+    %(budget)s
     keep : float, default=0.6
         Share of the trained weights that the network starts with, between 0 and 1: 1 is fine-tuning, 0 is training
         anew.
-    n_steps : int or None, default=None
-        Gradient steps. None follows `budget`.
-    lr : float, default=0.01
-        Learning rate of Adam at the start; it falls along half a cosine.
-    batch_size : int or None, default=None
-        Rows of a step; None takes the network's own.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training, the untrained weights and the batches.
-    verbose : int, default=0
-        Show a progress bar.
+    %(steps_of_budget)s
+    %(batch_size)s
+    %(seed_and_bar)s
 
     Attributes
     ----------
-    estimator_ : StandardizedRegressor
-        The model after forgetting.
-    n_samples_fit_, forgotten_, receipts_, seed_
-        As for every unlearner.
+    %(fitted)s
 
     See Also
     --------
@@ -56,8 +45,7 @@ class ShrinkPerturbRegressor(EditedRegressor):
     Notes
     -----
     Guarantee: approximate. Needs the retained rows with labels; reads nothing of the forgotten ones. Cost: `budget`
-    of training from scratch. How long a frozen module was trained is not known and is taken for 20 epochs, so give
-    the steps there.
+    of training from scratch.
 
     Shrunken weights lose what was memorised before what is general, so learning again comes closer to retraining
     than fine-tuning does. It does not beat the control that reads as many samples: `RestartRegressor`, which owes
@@ -86,7 +74,8 @@ class ShrinkPerturbRegressor(EditedRegressor):
     'approximate'
     """
 
-    _needs_forgotten = False
+    needs = frozenset({"retain", "retain_labels"})
+    moves_buffers = True
 
     def __init__(
         self,
@@ -109,56 +98,37 @@ class ShrinkPerturbRegressor(EditedRegressor):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_positive("budget", self.budget)
+    def _check_settings(self) -> None:
         check_share("keep", self.keep)
 
-    def _edit(self, edit: Edit) -> int:
-        return learn_again(
-            edit,
-            keep=self.keep,
-            budget=self.budget,
-            n_steps=self.n_steps,
-            lr=self.lr,
-            batch_size=self.batch_size,
-            verbose=self.verbose,
-        )
+    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
+        n_steps = self.n_steps or run.steps_within(self.budget, self.batch_size)
+        learn_again(module, retain, run, keep=self.keep, n_steps=n_steps, lr=self.lr, batch_size=self.batch_size)
 
 
 def learn_again(
-    edit: Edit,
-    *,
-    keep: float,
-    budget: float,
-    lr: float,
-    n_steps: int | None = None,
-    batch_size: int | None = None,
-    verbose: int = 0,
-) -> int:
+    module: nn.Module, retain: Rows, run: Run, *, keep: float, n_steps: int, lr: float, batch_size: int | None
+) -> None:
     """Shrink a network's weights, and have it learn the retained rows again while its learning rate falls to zero.
 
     Parameters
     ----------
-    edit : Edit
-        Its network is changed in place.
-    keep, budget, lr, n_steps, batch_size, verbose
+    module : torch.nn.Module
+        Changed in place.
+    retain : Rows
+        What it learns from.
+    run : Run
+        Untrained weights, the loss and the loop.
+    keep, n_steps, lr, batch_size
         As for `ShrinkPerturbRegressor`.
-
-    Returns
-    -------
-    int
-        Samples read.
     """
-    batch_size = batch_size or edit.batch_size
-    n_steps = n_steps or steps_within(budget, len(edit.retained), batch_size, edit.epochs)
-    shrink(edit.module, edit.fresh(derive_seeds(edit.seed, _START)[0]), keep)
-    return learn_retained(
-        edit,
-        batch_size=batch_size,
+    shrink(module, run.fresh("fresh"), keep)
+    run.learn(
+        module,
+        retain,
         n_steps=n_steps,
-        seed=derive_seeds(edit.seed, _BATCHES)[0],
-        lr=lr,
-        decay=True,
-        label="learning again" if verbose else None,
+        batch_size=batch_size,
+        optimizer=adam(lr),
+        schedule=cosine,
+        label="learning again",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlunlearn.regression.standardized import moments
+from mlunlearn.networks.units import moments
 
 HOURS = pd.Timedelta(hours=1)
 

@@ -24,6 +24,7 @@ from mlunlearn.networks.batches import Rows, tensors
 from mlunlearn.networks.datasets import DatasetRows, is_dataset, labels_of
 from mlunlearn.networks.fresh import Rebuild, untrained
 from mlunlearn.networks.layers import device_of, forward, takes_integers
+from mlunlearn.parameters import check_words
 from mlunlearn.receipts import Work
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.seeds import derive_seeds
@@ -34,7 +35,7 @@ from mlunlearn.training import fresh_copy, inherit_tags
 TRAINING, EDITING = 1, 2
 """What derived seeds are for."""
 
-_WHY = "the network would learn something else from it"
+WHY = "the network would learn something else from it"
 
 
 class HeldOut:
@@ -81,8 +82,12 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _needs_forgotten(self) -> bool:  # type: ignore[override]
         return "forget" in self.needs
 
+    def _check_parameters(self) -> None:
+        check_words(self.get_params(deep=False))
+        self._check_settings()
+
     def _check_settings(self) -> None:
-        """Refuse parameters that make no sense; called before any training and before each request."""
+        """Refuse parameters of a method's own that make no sense; called before any training and each request."""
 
     # ---------------------------------------------------------------- fit
 
@@ -133,7 +138,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         return self._fit_anew(X, y, sample_weight, sample_ids, id_key, exclude, held_out=held_out)
 
     def _fit(self, held_out: Any = None) -> None:
-        self._check_settings()
+        self._check_parameters()
         self._check_needs(held_out)
         if self._data.weight is not None:
             raise ValueError(f"{type(self).__name__} edits a torch network, which takes no sample_weight.")
@@ -185,35 +190,40 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     # ------------------------------------------------------------ unlearn
 
     def _unlearn(self, request: ForgetRequest) -> Work:
-        self._check_settings()
+        self._check_parameters()
         left = self._retained_without(request.rows)
-        model = copy.deepcopy(self.estimator_)
-        final = final_of(model)
+        served, self.estimator_ = self.estimator_, copy.deepcopy(self.estimator_)
+        final = final_of(self.estimator_)
+        final.net_.initialize_history()  # it holds losses of the rows that go
         root = derive_seeds(self.seed_, EDITING, len(self.receipts_))[0]
-        with seeded(root, final.net_.device):
-            if steps_of(model):
-                block = self._read(left, _WHY)
-                refit_steps(model, block.X, block.y)
-            run, readers = self._prepare(model, request, left, root)
+        with seeded(root, final.net_.device), self._refitted(self.estimator_, left):
+            run, readers = self._prepare(served, request, left, root)
             with _put_right(run.module, self.moves_buffers):
                 details = self._edit(run.module, run.forget, run.retain, run)
-        self.estimator_ = model
         samples = sum(reader.samples for reader in readers)
         return Work(samples=samples, full=len(left) * final.max_epochs, details=dict(details or {}))
 
-    def _prepare(self, model: Any, request: ForgetRequest, left: np.ndarray, root: int) -> tuple[Run, list[Reader]]:
-        final = final_of(model)
+    @contextmanager
+    def _refitted(self, model: Any, left: np.ndarray) -> Iterator[None]:
+        """Fit what stands around the network anew on the rows that are left, while it is edited."""
+        if steps_of(model):
+            block = self._read(left, WHY)
+            refit_steps(model, block.X, block.y)
+        yield
+
+    def _prepare(self, served: Any, request: ForgetRequest, left: np.ndarray, root: int) -> tuple[Run, list[Reader]]:
+        model, final = self.estimator_, final_of(self.estimator_)
         module = final.net_.module_.eval()
         forget = np.zeros(self.n_samples_fit_, dtype=bool)
         forget[request.rows] = True
-        reader = Reader(partial(self._read, why=_WHY), module, self._encode, forget, self.needs, steps_of(model))
+        reader = Reader(partial(self._read, why=WHY), module, self._encode, forget, self.needs, steps_of(model))
         aside = self._held_out_reader(model)
         outputs, loss = self._outputs_and_loss()
         batch_size = final.net_.batch_size
         run = Run(
             request=request,
             module=module,
-            before=final_of(self.estimator_).net_.module_,
+            before=final_of(served).net_.module_ if self._task == "classifier" else copy.deepcopy(module),
             forget=Rows(request.rows, reader),
             retain=Rows(left, reader),
             held_out=None if aside is None else aside.everything,
@@ -224,6 +234,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             root=root,
             read_outputs=outputs,
             criterion=loss,
+            read_labels=reader.labels,
             fresh_network=lambda seed: untrained(final)(seed),
             initial_network=self._initial if "initial" in self.needs else None,
             needs=self.needs,

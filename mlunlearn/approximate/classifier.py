@@ -31,7 +31,7 @@ class EditedClassifier(ClassifierMixin, EditedModel):
     the labels ``y`` and the mask ``forget``, read when they are asked for, cast and moved to where the network is;
     ``forget | retain`` are all of them. `run` is a `mlunlearn.approximate.Run`: the request with its classes, seeds by
     purpose, outputs as logits, the loss, the loop, untrained networks, the network before, head and embedding. What
-    the hook returns, a dictionary or None, is filed with the receipt.
+    the hook returns, a dictionary or None, is filed with the receipt. ``self.estimator_`` is the model around `module`.
 
     The estimator is a torch module, a skorch net, a `TorchClassifier` or a pipeline that ends in one of them. An
     unfitted one is trained by `fit`; of one inside ``FrozenEstimator`` a copy is edited. The steps of a pipeline before

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.run import Run
-from mlunlearn.networks.batches import Batch, Rows
+from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.budgets import default_steps
 from mlunlearn.networks.loop import adam, cosine
-from mlunlearn.parameters import check_count, check_flag, check_positive
+from mlunlearn.parameters import check_flag
 
 
+@described
 class FineTuneClassifier(EditedClassifier):
     r"""Forget by training on with the retained rows alone.
 
@@ -21,33 +23,18 @@ class FineTuneClassifier(EditedClassifier):
 
     Parameters
     ----------
-    estimator : torch module, skorch net, TorchClassifier, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit`, of a frozen one a copy is edited.
-    budget : float or None, default=None
-        Samples that a request may read, as a share of what training on the retained rows from scratch reads; at
-        least 60 steps are taken. Give it to compare with a method that reads as many.
-    n_steps : int or None, default=None
-        Gradient steps of a request. None follows `budget`, and without one takes five passes over the retained rows,
-        at least 50 steps.
-    lr : float, default=0.001
-        Learning rate of Adam.
-    decay : bool, default=False
-        Let it fall to zero along half a cosine.
-    batch_size : int or None, default=None
-        Rows of a step; None takes the network's own.
+    %(estimator)s
+    %(steps_or_budget)s
+    %(lr_of_adam)s
+    %(decay)s
+    %(batch_size)s
     autocast : bool, default=False
         Compute in ``bfloat16`` where torch thinks it safe.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training and forgetting.
-    verbose : int, default=0
-        Show a progress bar.
+    %(seed_and_bar)s
 
     Attributes
     ----------
-    estimator_ : TorchClassifier or Pipeline
-        The model after forgetting.
-    classes_, n_samples_fit_, forgotten_, receipts_, seed_
-        As for every unlearner.
+    %(fitted)s
 
     Notes
     -----
@@ -102,31 +89,60 @@ class FineTuneClassifier(EditedClassifier):
         self.verbose = verbose
 
     def _check_settings(self) -> None:
-        check_positive("lr", self.lr)
-        check_positive("budget", self.budget, optional=True)
-        for name in ("n_steps", "batch_size"):
-            check_count(name, getattr(self, name), optional=True)
         for name in ("decay", "autocast"):
             check_flag(name, getattr(self, name))
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
-        def loss_of(batch: Batch) -> Tensor:
-            return run.loss(run.outputs(module, batch), batch.y)
-
-        batch_size = self.batch_size or run.batch_size
-        n_steps = self.n_steps or self._default_steps(len(retain), batch_size, run)
-        run.descend(
+        train_on(
             module,
-            loss_of,
-            retain.steps(batch_size, n_steps, run.seed("batches")),
-            optimizer=adam(self.lr),
-            n_steps=n_steps,
-            schedule=cosine if self.decay else None,
+            retain,
+            run,
+            budget=self.budget,
+            n_steps=self.n_steps,
+            lr=self.lr,
+            decay=self.decay,
+            batch_size=self.batch_size,
             autocast=self.autocast,
-            label="fine-tuning",
         )
 
-    def _default_steps(self, n_retained: int, batch_size: int, run: Run) -> int:
-        if self.budget is not None:
-            return run.steps_within(self.budget, batch_size)
-        return default_steps(n_retained, batch_size, epochs=5, at_least=50)
+
+def train_on(
+    module: nn.Module,
+    retain: Rows,
+    run: Run,
+    *,
+    budget: float | None,
+    n_steps: int | None,
+    lr: float,
+    decay: bool,
+    batch_size: int | None,
+    autocast: bool = False,
+) -> None:
+    """Go on training a network on the retained rows.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed in place.
+    retain : Rows
+        What it learns from.
+    run : Run
+        The loss and the loop.
+    budget, n_steps, lr, decay, batch_size, autocast
+        As for `FineTuneClassifier`.
+    """
+    batch_size = batch_size or run.batch_size
+    if budget is None:
+        steps = default_steps(len(retain), batch_size, epochs=5, at_least=50)
+    else:
+        steps = run.steps_within(budget, batch_size)
+    run.learn(
+        module,
+        retain,
+        n_steps=n_steps or steps,
+        batch_size=batch_size,
+        optimizer=adam(lr),
+        schedule=cosine if decay else None,
+        autocast=autocast,
+        label="fine-tuning",
+    )

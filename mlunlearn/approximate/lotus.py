@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.divergences import soft_cross_entropy
@@ -19,6 +20,7 @@ from mlunlearn.parameters import check_count, check_positive, check_share
 _ENOUGH = 0.01
 
 
+@described
 class LoTUSClassifier(EditedClassifier):
     r"""Forget by imitating a smoothed version of the network before on the rows to forget.
 
@@ -33,8 +35,7 @@ class LoTUSClassifier(EditedClassifier):
 
     Parameters
     ----------
-    estimator : torch module, skorch net, TorchClassifier, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit`, of a frozen one a copy is edited.
+    %(estimator)s
     max_epochs : int, default=3
         Passes over the rows to forget and the share of the retained ones, at most.
     alpha : float, default=2
@@ -45,19 +46,12 @@ class LoTUSClassifier(EditedClassifier):
         Learning rate of AdamW.
     weight_decay : float, default=0.0005
         Of AdamW.
-    batch_size : int or None, default=None
-        Rows of a step; None takes the network's own.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training and forgetting.
-    verbose : int, default=0
-        Show a progress bar.
+    %(batch_size)s
+    %(seed_and_bar)s
 
     Attributes
     ----------
-    estimator_ : TorchClassifier or Pipeline
-        The model after forgetting.
-    classes_, n_samples_fit_, forgotten_, receipts_, seed_
-        As for every unlearner.
+    %(fitted)s
 
     Notes
     -----

@@ -80,12 +80,7 @@ class Reader:
             If the method did not declare that it needs rows of that side.
         """
         forget = self._forget[positions]
-        for side, asked in (("forget", forget.any()), ("retain", not forget.all())):
-            if asked and side not in self._needs:
-                declared = ", ".join(sorted(self._needs))
-                raise UndeclaredNeedError(
-                    f"rows to {side} are not among the needs that the method declares ({declared})."
-                )
+        self._refuse_undeclared(forget)
         block = self._read(positions)
         self.samples += len(positions)
         hidden = self._hidden(forget)
@@ -96,6 +91,38 @@ class Reader:
             forget=torch.as_tensor(forget).to(self._device),
             hidden=torch.as_tensor(hidden).to(self._device) if hidden.any() else None,
         )
+
+    def _refuse_undeclared(self, forget: np.ndarray) -> None:
+        for side, asked in (("forget", forget.any()), ("retain", not forget.all())):
+            if asked and side not in self._needs:
+                declared = ", ".join(sorted(self._needs))
+                raise UndeclaredNeedError(
+                    f"rows to {side} are not among the needs that the method declares ({declared})."
+                )
+
+    def labels(self, positions: np.ndarray) -> Tensor:
+        """Read the targets of rows without their inputs, which counts for no sample.
+
+        Parameters
+        ----------
+        positions : ndarray of int
+            Which, in this order.
+
+        Returns
+        -------
+        torch.Tensor of shape (n,) or (n, n_outputs)
+            As in a batch.
+
+        Raises
+        ------
+        UndeclaredNeedError
+            If the method did not declare that it needs them.
+        """
+        forget = self._forget[positions]
+        self._refuse_undeclared(forget)
+        if self._hidden(forget).any():
+            raise UndeclaredNeedError("these targets are not among the needs that the method declares.")
+        return self._encode(self._read(positions).y).to(self._device)
 
     def _hidden(self, forget: np.ndarray) -> np.ndarray:
         """Tell of which rows the targets may not be read."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,27 +12,33 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from mlunlearn.approximate.base import EditedModel
-from mlunlearn.networks.adoption import final_of
+from mlunlearn.approximate.base import WHY, EditedModel
+from mlunlearn.networks.adoption import final_of, through_steps
 from mlunlearn.networks.datasets import DatasetRows
+from mlunlearn.networks.units import evenly_spread
 from mlunlearn.state import Task
+
+_CHUNK = 4096
 
 
 class EditedRegressor(RegressorMixin, EditedModel):
     """Base of methods that edit the weights of a trained regressor's network; `EditedClassifier` says how.
 
-    The estimator is a torch module, a skorch net, a `TorchRegressor` or a pipeline that ends in one of them.
+    The estimator is a torch module, a skorch net, a `TorchRegressor` or a pipeline that ends in one of them. An
+    unfitted one is trained on standardised targets, see `mlunlearn.networks.StandardizedRegressor`.
 
     Attributes
     ----------
-    estimator_ : TorchRegressor or Pipeline
+    estimator_ : StandardizedRegressor or Pipeline
         The model after forgetting.
     n_samples_fit_, forgotten_, receipts_, seed_
         As for every unlearner.
 
     Notes
     -----
-    Outputs and targets have the shape (n, n_outputs) in the hook, in the units of `y`.
+    Outputs and targets have the shape (n, n_outputs) in the hook, outputs that are quantiles (n, n_outputs,
+    n_quantiles). They are in standard deviations of the retained targets where the network can take these units up, so
+    that steps and weights mean the same whatever the units of `y`, and in the units of `y` elsewhere.
 
     Examples
     --------
@@ -57,19 +65,49 @@ class EditedRegressor(RegressorMixin, EditedModel):
 
     _task: ClassVar[Task] = "regressor"
 
+    @contextmanager
+    def _refitted(self, model: Any, left: np.ndarray) -> Iterator[None]:
+        """Fit the units of the targets anew as well, and bring a network from elsewhere back to its own at the end."""
+        with super()._refitted(model, left):
+            final, sample = final_of(model), left[evenly_spread(len(left))]
+            if not final.adopted_:
+                block = self._read(sample, WHY)
+                final.note_pretrained(np.asarray(through_steps(model, block.X)), block.y)
+            chunks = np.array_split(left, -(-len(left) // _CHUNK))
+            with final.standardized_by(np.concatenate([self._read(chunk, WHY).y for chunk in chunks])):
+                yield
+
     def _encode(self, y: np.ndarray) -> Tensor:
-        return torch.as_tensor(np.asarray(y, dtype=np.float32).reshape(len(y), -1))
+        return torch.as_tensor(final_of(self.estimator_)._encode(y).reshape(len(y), -1))
 
     def _outputs_and_loss(self) -> tuple[Any, Any]:
-        criterion = final_of(self.estimator_).net_.criterion_
-        return _as_columns, criterion
+        return _as_columns, final_of(self.estimator_).net_.criterion_
 
     def _n_outputs(self) -> int:
         y = self._data.labels(self._retained()[:1])
         return int(np.prod(y.shape[1:], dtype=int))
 
+    def predict_all(self, X: Any) -> np.ndarray:
+        """Predict everything the network puts out, such as all quantiles.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...) or Dataset
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_outputs, ...)
+            In the units of `y`.
+        """
+        check_is_fitted(self)
+        X, model = self._check_input(X, reset=False), self.estimator_
+        if isinstance(X, DatasetRows):
+            return final_of(model).restore_units(self._outputs_of(X))
+        return final_of(model).predict_all(through_steps(model, X))
+
     def predict(self, X: Any) -> np.ndarray:
-        """Predict values.
+        """Predict values: of several quantiles the middle one.
 
         Parameters
         ----------
@@ -81,12 +119,8 @@ class EditedRegressor(RegressorMixin, EditedModel):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             In the units of `y`.
         """
-        check_is_fitted(self)
-        X = self._check_input(X, reset=False)
-        if not isinstance(X, DatasetRows):
-            return self.estimator_.predict(X)
-        values = self._outputs_of(X)
-        return values.ravel() if final_of(self.estimator_)._flat else values
+        values = self.predict_all(X)
+        return final_of(self.estimator_).middle(values)
 
 
 def _as_columns(output: Tensor) -> Tensor:

@@ -52,6 +52,8 @@ class Run:
         From what the network returns to logits or values.
     criterion : callable
         From those and the targets of a batch to the mean loss.
+    read_labels : callable
+        From positions to the targets at them.
     fresh_network : callable
         From a seed to an untrained network.
     initial_network : callable or None
@@ -100,6 +102,7 @@ class Run:
     root: int
     read_outputs: Callable[[Tensor], Tensor]
     criterion: Callable[[Tensor, Tensor], Tensor]
+    read_labels: Callable[[np.ndarray], Tensor]
     fresh_network: Callable[[int], nn.Module]
     initial_network: Callable[[], nn.Module] | None
     needs: frozenset[str]
@@ -202,6 +205,21 @@ class Run:
         """
         return self.criterion(outputs, y)
 
+    def labels(self, rows: Rows) -> Tensor:
+        """Read the targets of rows without their inputs, which counts for no sample.
+
+        Parameters
+        ----------
+        rows : Rows
+            Whose targets the method declares that it needs.
+
+        Returns
+        -------
+        torch.Tensor of shape (n,) or (n, n_outputs)
+            In the order of the data.
+        """
+        return self.read_labels(rows.positions)
+
     @torch.no_grad()
     def scan(self, module: nn.Module, rows: Rows) -> Iterator[tuple[Tensor, Batch]]:
         """Run a network over rows in evaluation mode, without gradients.
@@ -300,6 +318,45 @@ class Run:
         """
         label = label if self.verbose else None
         return descend(module, loss_of, batches, optimizer=optimizer, label=label, **options)
+
+    def learn(
+        self,
+        module: nn.Module,
+        rows: Rows,
+        *,
+        n_steps: int,
+        batch_size: int | None = None,
+        purpose: str = "batches",
+        **options: Any,
+    ) -> int:
+        """Train a network on rows and their targets, with the loss it was trained with.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Changed in place.
+        rows : Rows
+            What it learns from.
+        n_steps : int
+            Gradient steps.
+        batch_size : int or None, default=None
+            Rows of a step; None takes those of the training.
+        purpose : str, default='batches'
+            Names the seed of the shuffling, see `seed`.
+        **options : dict
+            ``optimizer``, ``label`` and further ones of `descend`.
+
+        Returns
+        -------
+        int
+            Steps taken.
+        """
+
+        def loss_of(batch: Batch) -> Tensor:
+            return self.loss(self.outputs(module, batch), batch.y)
+
+        batches = rows.steps(batch_size or self.batch_size, n_steps, self.seed(purpose))
+        return self.descend(module, loss_of, batches, n_steps=n_steps, **options)
 
     def progress(self, of: Iterable[T], label: str, total: int | None = None) -> Iterable[T]:
         """Show how far a method is, if it is verbose.

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from torch import Tensor, nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Batch, Rows
 from mlunlearn.networks.divergences import kl
@@ -15,6 +16,7 @@ from mlunlearn.networks.loop import adam, drops, sgd
 from mlunlearn.parameters import check_choice, check_count, check_positive
 
 
+@described
 class SCRUBClassifier(EditedClassifier):
     r"""Forget by disagreeing with the network before, the teacher, on the rows to forget, and obeying it elsewhere.
 
@@ -26,8 +28,7 @@ class SCRUBClassifier(EditedClassifier):
 
     Parameters
     ----------
-    estimator : torch module, skorch net, TorchClassifier, Pipeline or FrozenEstimator
-        The network; an unfitted one is trained by `fit`, of a frozen one a copy is edited.
+    %(estimator)s
     max_epochs : int, default=10
         Passes over the retained rows.
     forget_epochs : int, default=3
@@ -46,17 +47,11 @@ class SCRUBClassifier(EditedClassifier):
         L2 penalty of the optimiser.
     batch_size, forget_batch_size : int or None, default=None
         Rows of a step over the retained rows, and over those to forget; None takes the network's own.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training and forgetting.
-    verbose : int, default=0
-        Show a progress bar.
+    %(seed_and_bar)s
 
     Attributes
     ----------
-    estimator_ : TorchClassifier or Pipeline
-        The model after forgetting.
-    classes_, n_samples_fit_, forgotten_, receipts_, seed_
-        As for every unlearner.
+    %(fitted)s
 
     Notes
     -----

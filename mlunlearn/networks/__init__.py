@@ -15,15 +15,19 @@ from mlunlearn.networks.divergences import cosine_distance, entropy, js, kl, sof
 from mlunlearn.networks.fresh import Rebuild, Reset, reset_parameters, shrink
 from mlunlearn.networks.layers import Head, find_head, forward, recorded
 from mlunlearn.networks.loop import Descent, adam, adamw, cosine, descend, drops, sgd
+from mlunlearn.networks.quantiles import QuantileLoss
+from mlunlearn.networks.standardized import StandardizedRegressor
 
 __all__ = [
     "Batch",
     "DatasetRows",
     "Descent",
     "Head",
+    "QuantileLoss",
     "Rebuild",
     "Reset",
     "Rows",
+    "StandardizedRegressor",
     "UndeclaredNeedError",
     "adam",
     "adamw",

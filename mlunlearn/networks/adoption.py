@@ -11,14 +11,16 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
+from torch import nn
 
 from mlunlearn.nets import TorchClassifier, TorchRegressor
 from mlunlearn.networks.batches import tensors
 from mlunlearn.networks.layers import device_of, takes_integers
+from mlunlearn.networks.standardized import StandardizedRegressor
 from mlunlearn.state import Task
 from mlunlearn.training import as_estimator
 
-Network = TorchClassifier | TorchRegressor
+Network = TorchClassifier | StandardizedRegressor
 
 
 def as_network(estimator: Any, task: Task) -> Any:
@@ -33,8 +35,8 @@ def as_network(estimator: Any, task: Task) -> Any:
 
     Returns
     -------
-    TorchClassifier, TorchRegressor or Pipeline that ends in one
-        Unfitted where what was passed is unfitted.
+    TorchClassifier, StandardizedRegressor or Pipeline that ends in one
+        Unfitted where what was passed is unfitted. The targets of every regressor are standardised inside.
 
     Raises
     ------
@@ -57,7 +59,14 @@ def as_network(estimator: Any, task: Task) -> Any:
             f"expected a torch module, a skorch net or a {kind.__name__}, alone or at the end of a Pipeline, got "
             f"{type(final_of(model)).__name__}: this method edits the weights of a {task}'s network."
         )
-    return model
+    return model if task == "classifier" else _ending_in(model, StandardizedRegressor.in_place_of(final_of(model)))
+
+
+def _ending_in(model: Any, final: Network) -> Any:
+    if not isinstance(model, Pipeline):
+        return final
+    params = model.get_params(deep=False)
+    return type(model)(**params | {"steps": [*model.steps[:-1], (model.steps[-1][0], final)]})
 
 
 def final_of(model: Any) -> Network:
@@ -65,12 +74,12 @@ def final_of(model: Any) -> Network:
 
     Parameters
     ----------
-    model : TorchClassifier, TorchRegressor or Pipeline
+    model : TorchClassifier, StandardizedRegressor or Pipeline
         As `as_network` returns it.
 
     Returns
     -------
-    TorchClassifier or TorchRegressor
+    TorchClassifier or StandardizedRegressor
         The object inside, not a copy.
     """
     return model.steps[-1][1] if isinstance(model, Pipeline) else model
@@ -81,7 +90,7 @@ def steps_of(model: Any) -> list[Any]:
 
     Parameters
     ----------
-    model : TorchClassifier, TorchRegressor or Pipeline
+    model : TorchClassifier, StandardizedRegressor or Pipeline
         As `as_network` returns it.
 
     Returns
@@ -93,12 +102,32 @@ def steps_of(model: Any) -> list[Any]:
     return [step for step in steps if step is not None and step != "passthrough"]
 
 
+def through_steps(model: Any, X: Any) -> Any:
+    """Pass inputs through the fitted transformers before the network.
+
+    Parameters
+    ----------
+    model : TorchClassifier, StandardizedRegressor or Pipeline
+        As `as_network` returns it.
+    X : array-like of shape (n_samples, ...)
+        Inputs.
+
+    Returns
+    -------
+    array-like of shape (n_samples, ...)
+        What the network reads.
+    """
+    for step in steps_of(model):
+        X = step.transform(X)
+    return X
+
+
 def refit_steps(model: Any, X: Any, y: Any) -> None:
     """Fit the transformers before the network anew, and leave the network as it is.
 
     Parameters
     ----------
-    model : TorchClassifier, TorchRegressor or Pipeline
+    model : TorchClassifier, StandardizedRegressor or Pipeline
         Its steps are replaced by fitted clones.
     X : array-like of shape (n_samples, ...)
         Inputs.
@@ -114,6 +143,24 @@ def refit_steps(model: Any, X: Any, y: Any) -> None:
             X = step.transform(X)
         steps.append((name, step))
     model.steps = [*steps, model.steps[-1]]
+
+
+def with_network(model: Any, module: nn.Module) -> Any:
+    """Dress another network of the same architecture as a regressor.
+
+    Parameters
+    ----------
+    model : StandardizedRegressor or Pipeline that ends in one
+        Fitted; not changed.
+    module : torch.nn.Module
+        The network, not copied, with outputs in the same units.
+
+    Returns
+    -------
+    same type as model
+        Predicts with `module`.
+    """
+    return _ending_in(model, final_of(model).with_network(module))
 
 
 def is_trained_elsewhere(estimator: Any) -> bool:
@@ -148,7 +195,7 @@ def adopt(trained: Any, task: Task, X: Any, y: np.ndarray) -> Any:
 
     Returns
     -------
-    TorchClassifier, TorchRegressor or Pipeline
+    TorchClassifier, StandardizedRegressor or Pipeline
         Fitted; predicts what `trained` predicts.
 
     Raises
@@ -156,7 +203,7 @@ def adopt(trained: Any, task: Task, X: Any, y: np.ndarray) -> Any:
     TypeError
         If it is no torch network of that kind.
     ValueError
-        If there are labels that no output stands for.
+        If there are labels that no output stands for, or a regressor does not predict a value for each target.
 
     Notes
     -----
@@ -175,30 +222,28 @@ def adopt(trained: Any, task: Task, X: Any, y: np.ndarray) -> Any:
     model = copy.deepcopy(as_network(trained, task))
     for step in steps_of(model):
         check_is_fitted(step)
-        X = step.transform(X)
+    X = through_steps(model, X)
     X = X if isinstance(X, dict) or hasattr(X, "detach") else np.require(X, requirements=["C", "W"])
     final = final_of(model)
-    if not hasattr(final, "net_"):
+    knows_classes = hasattr(final, "net_")
+    if not knows_classes:
         initialised = isinstance(final.net, NeuralNet) and final.net.initialized_
         final.net_ = final.net if initialised else final.untrained_net(0)
         final.net = final.net_  # no second copy of the trained weights
-        module = final.net_.module_
-        _describe(final, final.net_.infer(tensors(X, device_of(module), takes_integers(module))), y)
-    elif isinstance(final, TorchClassifier):
+    module = final.net_.module_.eval()
+    few = tensors(X, device_of(module), takes_integers(module))
+    if isinstance(final, StandardizedRegressor):
+        final.adopt(few, y[: len(X)])
+    elif knows_classes:
         _refuse_unknown(y, final.classes_)
-    final.net_.module_.eval()
+    else:
+        _learn_classes(final, final.net_.infer(few), y)
     return model
 
 
-def _describe(final: Network, output: Any, y: np.ndarray) -> None:
+def _learn_classes(final: TorchClassifier, output: Any, y: np.ndarray) -> None:
     """Note what the outputs of a network stand for."""
     output = output[0] if isinstance(output, tuple) else output
-    if isinstance(final, TorchRegressor):
-        final._flat, final._bare = np.ndim(y) == 1, output.ndim == 1
-        n_outputs, n_targets = int(np.prod(output.shape[1:2])), int(np.prod(np.shape(y)[1:]))
-        if n_outputs != n_targets:
-            raise ValueError(f"the network returns {n_outputs} values a row for {n_targets} targets a row.")
-        return
     n_outputs = 2 if output.ndim == 1 else output.shape[1]
     labels = np.unique(y)
     counted = np.issubdtype(labels.dtype, np.integer) and labels.min() >= 0 and labels.max() < n_outputs

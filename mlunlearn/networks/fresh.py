@@ -39,6 +39,7 @@ class Rebuild:
         net = trained.net_
         if isinstance(trained.net, NeuralNet) and isinstance(net.module, type):
             self._template.set_params(net=clone(net))  # with the widths that callbacks gave the module
+        self._fold_units = getattr(trained, "fold_units", lambda module: module)
 
     def __call__(self, seed: int) -> nn.Module:
         """Build a network, where the trained one is.
@@ -53,7 +54,7 @@ class Rebuild:
         torch.nn.Module
             Untrained.
         """
-        return self._template.untrained_net(seed).module_
+        return self._fold_units(self._template.untrained_net(seed).module_)
 
 
 class Reset:

@@ -164,7 +164,7 @@ def relearned(diabetes):
 
 
 def digest(model):
-    values = model.regressor_.net_.module_.state_dict().values()
+    values = model.net_.module_.state_dict().values()
     return hashlib.sha256(b"".join(v.numpy().tobytes() for v in values)).hexdigest()
 
 
@@ -173,7 +173,7 @@ def test_relearn_times(relearned):
     before = digest(original), digest(never)
     target = relearn_target(original, X[gone], y[gone])
     times = [
-        relearn_steps(m, X, y, X[gone], y[gone], target_error=target, lr=3e-3, max_steps=300, seeds=range(2))
+        relearn_steps(m, X, y, X[gone], y[gone], target_error=target, lr=3e-3, n_steps=300, seeds=range(2))
         for m in (original, never, never)
     ]
     assert times[0].steps == (0, 0)
@@ -186,7 +186,7 @@ def test_relearn_times(relearned):
 
 def test_relearning_that_is_cut_off_says_so(relearned):
     X, y, gone, _, never = relearned
-    cut = relearn_steps(never, X, y, X[gone], y[gone], target_error=0.0, max_steps=3, seeds=range(2))
+    cut = relearn_steps(never, X, y, X[gone], y[gone], target_error=0.0, n_steps=3, seeds=range(2))
     assert cut == Relearning((3, 3), (True, True))
     assert np.isnan(anamnesis_index(cut, cut))
     assert anamnesis_index(cut, Relearning((2, 2), (False, False))) == np.inf

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_diabetes
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
@@ -166,3 +167,17 @@ def test_features_that_are_drawn_are_refused(table):
 
     with pytest.raises(ValueError, match="other features of the same rows each time"):
         RidgeHeadRegressor(Noisy()).fit(*table)
+
+
+def test_sums_are_made_without_reading_forgotten_rows():
+    gone = np.array([3, 17, 60])
+    X, y = load_diabetes(return_X_y=True)
+    never = RidgeHeadRegressor().fit(X.copy(), y.copy(), exclude=gone)
+    model = RidgeHeadRegressor().fit(X, y)
+    X[gone], y[gone] = np.nan, -1.0
+    np.testing.assert_array_equal(model.unlearn(gone).coef_, never.coef_)
+    X, y = load_diabetes(return_X_y=True)
+    model = RidgeHeadRegressor().fit(X, y)
+    X[100] = 0.0
+    with pytest.raises(DataChangedError, match="Row 100 was edited after fit"):
+        model.unlearn(gone)

@@ -38,7 +38,7 @@ def net():
 
 
 def weights(model):
-    return list(model.unlearner_.estimator_.regressor_.net_.module_.state_dict().values())
+    return list(model.unlearner_.estimator_.net_.module_.state_dict().values())
 
 
 def test_windows_are_cut_at_the_right_hours(series):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from sklearn.frozen import FrozenEstimator
 
+from mlunlearn.networks import recorded
 from mlunlearn.regression import (
     AllCNN,
     BlindspotRegressor,
@@ -25,7 +26,6 @@ from mlunlearn.regression import (
     read_ett,
     sts_benchmark,
 )
-from mlunlearn.regression.activations import recorded
 from mlunlearn.regression.faces import MUFAC_FOLDER
 from mlunlearn.torch_seeds import seeded
 
@@ -130,7 +130,7 @@ def test_sts_format_with_and_without_vectors(tmp_path):
     assert task.X[0, :, -1].tolist() != task.X[1, :, -1].tolist()
     assert task.X.max() == 2
     model = StandardizedRegressor(task.net.set_params(max_epochs=1), random_state=0).fit(task.X, task.y)
-    vectors = model.regressor_.net_.module_.words.weight
+    vectors = model.net_.module_.words.weight
     assert not vectors.requires_grad
     assert vectors.tolist() == [[0, 0], [1, 2], [3, 4]]
 

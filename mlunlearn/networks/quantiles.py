@@ -1,9 +1,8 @@
-"""Losses, and the shapes they are given."""
+"""The loss of networks that predict quantiles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -25,7 +24,7 @@ class QuantileLoss(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from mlunlearn.regression import QuantileLoss
+    >>> from mlunlearn.networks import QuantileLoss
     >>> QuantileLoss((0.5,))(torch.zeros(4, 1, 1), torch.ones(4, 1)).item()
     0.5
     """
@@ -57,40 +56,3 @@ class QuantileLoss(nn.Module):
         target = target if target.ndim == prediction.ndim else target[..., None]
         error = target - prediction
         return torch.maximum(self.levels * error, (self.levels - 1) * error).sum(dim=-1).mean()
-
-
-def first_output(output: Any) -> torch.Tensor:
-    """Take the prediction from a network that returns several things."""
-    return output[0] if isinstance(output, tuple) else output
-
-
-def agreeing(prediction: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Refuse shapes that torch would broadcast to a table of all pairs.
-
-    Parameters
-    ----------
-    prediction : torch.Tensor of shape (n, n_outputs) or (n, n_outputs, n_quantiles), or (n,) for one output
-        What a network returns.
-    target : torch.Tensor of shape (n, n_outputs), or that of `prediction`
-        What it is to return.
-
-    Returns
-    -------
-    prediction, target : torch.Tensor
-        As given, one output with its axis.
-
-    Raises
-    ------
-    ValueError
-        If they do not agree.
-    """
-    if prediction.ndim == 1:
-        prediction = prediction[:, None]
-    if target.ndim == 1:
-        target = target[:, None]
-    if prediction.shape[: target.ndim] != target.shape:
-        raise ValueError(
-            f"the network returns shape {tuple(prediction.shape)} for targets of shape {tuple(target.shape)}; "
-            "it should return (n_samples, n_outputs)."
-        )
-    return prediction, target

@@ -1,4 +1,4 @@
-"""What a network puts out: whether it fits the targets, and whether it can be moved to other units."""
+"""What a regressor's network puts out: whether it fits the targets, and whether it can be moved to other units."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlunlearn.regression.losses import QuantileLoss, agreeing, first_output
+from mlunlearn.networks.batches import Inputs
+from mlunlearn.networks.layers import forward
+from mlunlearn.networks.quantiles import QuantileLoss
 
 _PROBES = (1e-2, 1.0, 30.0, 1e3, 1e5)  # in units of the layer's own output, on both sides of zero
 
 
-def check_network(module: nn.Module, X: torch.Tensor, y: np.ndarray, criterion: Any) -> None:
+def check_network(module: nn.Module, X: Inputs, y: np.ndarray, criterion: Any) -> None:
     """Refuse networks and losses that do not predict a value, or quantiles, for each target.
 
     Parameters
     ----------
     module : torch.nn.Module
         In evaluation mode; not changed.
-    X : torch.Tensor of shape (n, ...)
+    X : torch.Tensor of shape (n, ...) or dict of them
         A few inputs, where the module is.
     y : ndarray of shape (n,) or (n, n_outputs)
         Their targets.
@@ -41,7 +43,7 @@ def check_network(module: nn.Module, X: torch.Tensor, y: np.ndarray, criterion: 
             "be unlearned here: train one that predicts the value alone, or quantiles with QuantileLoss."
         )
     with torch.no_grad():
-        output = first_output(module(X))
+        output = forward(module, X)
         if not isinstance(output, torch.Tensor):
             raise ValueError(f"the network returns a {type(output).__name__}; it should return a tensor.")
         targets = torch.as_tensor(np.asarray(y, dtype=np.float32).reshape(len(y), -1), device=output.device)
@@ -70,7 +72,7 @@ def _check_heads(output: torch.Tensor, targets: torch.Tensor, criterion: Any) ->
         )
 
 
-def unit_layer(module: nn.Module, X: torch.Tensor) -> nn.Linear | None:
+def unit_layer(module: nn.Module, X: Inputs) -> nn.Linear | None:
     """Find the linear layer whose output is the network's, so that units can be folded into it.
 
     The layer's output is replaced by constants from -1e5 to 1e5 times its own size, and the network has to put out
@@ -81,7 +83,7 @@ def unit_layer(module: nn.Module, X: torch.Tensor) -> nn.Linear | None:
     ----------
     module : torch.nn.Module
         In evaluation mode; not changed.
-    X : torch.Tensor of shape (n, ...)
+    X : torch.Tensor of shape (n, ...) or dict of them
         A few inputs, where the module is.
 
     Returns
@@ -94,7 +96,7 @@ def unit_layer(module: nn.Module, X: torch.Tensor) -> nn.Linear | None:
     --------
     >>> import torch
     >>> from torch import nn
-    >>> from mlunlearn.regression.outputs import unit_layer
+    >>> from mlunlearn.networks.outputs import unit_layer
     >>> X, last = torch.ones(3, 2), nn.Linear(2, 1)
     >>> unit_layer(nn.Sequential(last, nn.Flatten()), X) is last
     True
@@ -102,7 +104,7 @@ def unit_layer(module: nn.Module, X: torch.Tensor) -> nn.Linear | None:
     True
     """
     with torch.no_grad(), _watched(module) as calls:
-        output = first_output(module(X))
+        output = forward(module, X)
     if not isinstance(output, torch.Tensor):
         return None
     layer = next((part for part, value in reversed(calls) if _same_values(value, output)), None)
@@ -112,9 +114,70 @@ def unit_layer(module: nn.Module, X: torch.Tensor) -> nn.Linear | None:
     with torch.no_grad():
         for probe in (sign * size * part for part in _PROBES for sign in (1.0, -1.0)):
             with _replaced(layer, probe):
-                if not bool((first_output(module(X)) == probe).all()):
+                if not bool((forward(module, X) == probe).all()):
                     return None
     return layer
+
+
+def rescale(layer: nn.Linear, gain: np.ndarray, shift: np.ndarray) -> None:
+    """Fold ``gain * output + shift`` into a linear layer.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear
+        Changed in place.
+    gain, shift : ndarray of shape () or (n_outputs,)
+        The new units in terms of the old; where the layer has several outputs for each of these, they stand together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from mlunlearn.networks.outputs import rescale
+    >>> layer, X = torch.nn.Linear(2, 1), torch.ones(3, 2)
+    >>> before = layer(X)
+    >>> rescale(layer, np.array(2.0), np.array(1.0))
+    >>> torch.allclose(layer(X), 2 * before + 1)
+    True
+    """
+    gains, shifts = (
+        torch.as_tensor(np.repeat(value, layer.out_features // value.size)).to(layer.bias) for value in (gain, shift)
+    )
+    with torch.no_grad():
+        layer.weight.mul_(gains[:, None])
+        layer.bias.mul_(gains).add_(shifts)
+
+
+def agreeing(prediction: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Refuse shapes that torch would broadcast to a table of all pairs.
+
+    Parameters
+    ----------
+    prediction : torch.Tensor of shape (n, n_outputs) or (n, n_outputs, n_quantiles), or (n,) for one output
+        What a network returns.
+    target : torch.Tensor of shape (n, n_outputs), or that of `prediction`
+        What it is to return.
+
+    Returns
+    -------
+    prediction, target : torch.Tensor
+        As given, one output with its axis.
+
+    Raises
+    ------
+    ValueError
+        If they do not agree.
+    """
+    if prediction.ndim == 1:
+        prediction = prediction[:, None]
+    if target.ndim == 1:
+        target = target[:, None]
+    if prediction.shape[: target.ndim] != target.shape:
+        raise ValueError(
+            f"the network returns shape {tuple(prediction.shape)} for targets of shape {tuple(target.shape)}; "
+            "it should return (n_samples, n_outputs)."
+        )
+    return prediction, target
 
 
 def _same_values(value: torch.Tensor, output: torch.Tensor) -> bool:
