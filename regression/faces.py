@@ -5,19 +5,18 @@ These are photographs of people. Keep them, and every figure that shows one, out
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
+from mlunlearn.datasets import mufac_table, read_images
 from mlunlearn.regression.models import AllCNN
-from mlunlearn.regression.tasks import RegressionTask, find_data, recipe
+from mlunlearn.regression.tasks import RegressionTask, recipe
 
 # The middle of each age class of MUFAC: 0-6, 7-12, 13-19, 20-30, 31-45, 46-55, 56-66, 67-80.
 MUFAC_AGES = {"a": 3.0, "b": 9.5, "c": 16.0, "d": 25.0, "e": 38.0, "f": 50.5, "g": 61.0, "h": 73.5}
-MUFAC_FOLDER = ("mufac", "custom_korean_family_dataset_resolution_128")
 
 
 def agedb(csv: str | Path, folder: str | Path, *, size: int = 32, module: type[nn.Module] = AllCNN) -> RegressionTask:
@@ -94,18 +93,13 @@ def mufac_ages(
     >>> from mlunlearn.regression import mufac_ages
     >>> task = mufac_ages(limit=1000)  # doctest: +SKIP
     """
-    base = find_data(root, *MUFAC_FOLDER)
+    tables = [mufac_table(part, root=root) for part in ("train", "test", "val")]
+    if limit is not None and limit < len(tables[0]):
+        tables[0] = tables[0].iloc[np.linspace(0, len(tables[0]) - 1, limit).astype(int)]
     parts: list[np.ndarray] = []
-    groups = np.array([])
-    for part, folder in (("train", "train_images"), ("test", "test_images"), ("val", "val_images")):
-        table = pd.read_csv(base / f"custom_{part}_dataset.csv")
-        if part == "train":
-            if limit is not None and limit < len(table):
-                table = table.iloc[np.linspace(0, len(table) - 1, limit).astype(int)]
-            groups = (table["family_id"] + "/" + table["person_id"]).to_numpy(str)
-        images = read_images((base / folder / name for name in table["image_path"]), size)
-        parts += [images, table["age_class"].map(MUFAC_AGES).to_numpy(np.float64)]
-    return _task("MUFAC ages", parts, module, groups)
+    for table in tables:
+        parts += [read_images(table["file"], size), table["age_class"].map(MUFAC_AGES).to_numpy(np.float64)]
+    return _task("MUFAC ages", parts, module, tables[0]["person"].to_numpy(str))
 
 
 def _task(
@@ -113,33 +107,3 @@ def _task(
 ) -> RegressionTask:
     X, y, X_val, y_val, X_test, y_test = parts
     return RegressionTask(name, X, y, X_val, y_val, X_test, y_test, recipe(module), "years", groups)
-
-
-def read_images(paths: Iterable[Path], size: int) -> np.ndarray:
-    """Read images, resized.
-
-    Parameters
-    ----------
-    paths : iterable of pathlib.Path
-        Image files.
-    size : int
-        Height and width.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, 3, size, size)
-        Colours from 0 to 255.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If Pillow is not installed.
-    """
-    from PIL import Image
-
-    images = []
-    for path in paths:
-        with Image.open(path) as image:
-            image.draft("RGB", (size, size))
-            images.append(np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)))
-    return np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from skorch import NeuralNetRegressor
 
+from mlunlearn.datasets import find_data
 from mlunlearn.networks.quantiles import QuantileLoss
 from mlunlearn.regression.models import SequenceForecaster
-from mlunlearn.regression.tasks import find_data, recipe
+from mlunlearn.regression.tasks import recipe
 
 
 def read_ett(*, root: str | Path | None = None, name: str = "ETTh1.csv") -> pd.DataFrame:

@@ -15,8 +15,9 @@ import torch
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from torch import nn
 
+from mlunlearn.datasets import find_data
 from mlunlearn.regression.models import LSTMPair
-from mlunlearn.regression.tasks import RegressionTask, find_data, recipe
+from mlunlearn.regression.tasks import RegressionTask, recipe
 
 _URL = re.compile(r"https?://\S+|www\.\S+")
 _WORD = re.compile(r"[a-z']+")

@@ -9,8 +9,9 @@ import pandas as pd
 from sklearn.datasets import load_diabetes
 from torch import nn
 
+from mlunlearn.datasets import find_data
 from mlunlearn.regression.models import mlp
-from mlunlearn.regression.tasks import RegressionTask, find_data, recipe
+from mlunlearn.regression.tasks import RegressionTask, recipe
 from mlunlearn.seeds import derive_seeds
 
 HOUSE_VALUES = ("MedHouseVal", "median_house_value")

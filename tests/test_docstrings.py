@@ -20,6 +20,7 @@ PACKAGES = (
     "mlunlearn.audit.intervals",
     "mlunlearn.audit.metrics",
     "mlunlearn.checks",
+    "mlunlearn.datasets",
     "mlunlearn.graph",
     "mlunlearn.graph.audit",
     "mlunlearn.networks",

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from sklearn.frozen import FrozenEstimator
 
+from mlunlearn.datasets.mufac import MUFAC_FOLDER
 from mlunlearn.networks import recorded
 from mlunlearn.regression import (
     AllCNN,
@@ -26,7 +27,6 @@ from mlunlearn.regression import (
     read_ett,
     sts_benchmark,
 )
-from mlunlearn.regression.faces import MUFAC_FOLDER
 from mlunlearn.torch_seeds import seeded
 
 real_data = pytest.mark.skipif("MLUNLEARN_DATA" not in os.environ, reason="set MLUNLEARN_DATA to run on real data")
