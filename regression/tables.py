@@ -23,7 +23,7 @@ def diabetes_progression(*, seed: int = 0) -> RegressionTask:
     Parameters
     ----------
     seed : int, default=0
-        Of the split: 70 % training, 15 % validation, 15 % test.
+        Seed of the split: 70 % training, 15 % validation, 15 % test.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def split_table(name: str, X: np.ndarray, y: np.ndarray, net: object, unit: str,
     Parameters
     ----------
     name : str
-        Of the data.
+        Name of the data.
     X : ndarray of shape (n, n_features)
         Inputs.
     y : ndarray of shape (n,)
@@ -100,9 +100,9 @@ def split_table(name: str, X: np.ndarray, y: np.ndarray, net: object, unit: str,
     net : skorch.NeuralNetRegressor
         The network.
     unit : str
-        Of the targets.
+        Unit of the targets.
     seed : int
-        Of the split.
+        Seed of the split.
 
     Returns
     -------

@@ -21,7 +21,7 @@ class RegressionTask:
     Parameters
     ----------
     name : str
-        Of the data.
+        Name of the data.
     X, y : ndarray
         Training inputs and targets.
     X_val, y_val : ndarray
@@ -31,7 +31,7 @@ class RegressionTask:
     net : skorch.NeuralNetRegressor
         Untrained, with the recipe of the original training.
     unit : str
-        Of the targets.
+        Their unit.
     groups : ndarray or None, default=None
         The person or customer of each training row.
 

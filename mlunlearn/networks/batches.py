@@ -357,6 +357,8 @@ def tensors(X: Any, device: torch.device | str, integers: bool) -> Inputs:
 
 
 def _tensor(X: Any, device: torch.device | str, integers: bool) -> Tensor:
+    if isinstance(X, np.ndarray) and X.dtype.kind == "O":  # numbers, kept as Python objects
+        X = X.astype(np.float32)
     X = torch.as_tensor(X).to(device, non_blocking=True)
     if integers and not X.is_floating_point():
         return X if X.dtype == torch.bool else X.long()

@@ -97,3 +97,9 @@ def test_parts_of_a_dictionary():
 def test_types(X, integers, dtype):
     assert tensors(X, "cpu", integers).dtype == dtype
     assert tensors({"part": X}, "cpu", integers)["part"].dtype == (dtype if integers else tensors(X, "cpu", True).dtype)
+
+
+def test_numbers_that_are_python_objects_are_cast():
+    found = tensors(np.array([[1, 2.5]], dtype=object), "cpu", integers=False)
+    assert found.dtype == torch.float32
+    assert found.tolist() == [[1.0, 2.5]]

@@ -160,7 +160,6 @@ def test_missing_data_says_what_to_do(tmp_path, monkeypatch):
         read_ett(root=tmp_path)
 
 
-@pytest.mark.slow
 def test_a_band_of_diabetes_comes_at_least_halfway_to_the_retrained_model():
     task = diabetes_progression()
     gone = task.y <= 90
