@@ -2,32 +2,46 @@
 
 from mlunlearn.audit import error_attack, sample_errors
 from mlunlearn.networks import QuantileLoss, StandardizedRegressor
-from mlunlearn.regression.activations import attention_distance, attention_map, find_layers
 from mlunlearn.regression.audit import (
+    Relearning,
+    anamnesis_index,
     member_share,
     pointwise_distance,
     prediction_distance,
     regression_report,
+    relearn_steps,
+    relearn_target,
 )
-from mlunlearn.regression.blindspot import BlindspotRegressor
-from mlunlearn.regression.cross_fit import CrossFitRegressor
-from mlunlearn.regression.faces import agedb, mufac_ages
-from mlunlearn.regression.finetune import FineTuneRegressor
-from mlunlearn.regression.gaussian import GaussianAmnesiacRegressor
-from mlunlearn.regression.loads import load_forecaster, read_ett, read_uci_electricity
-from mlunlearn.regression.models import AllCNN, LSTMPair, Pixels, SequenceForecaster, mlp
-from mlunlearn.regression.negative_gradient import NegativeGradientRegressor
-from mlunlearn.regression.relearning import Relearning, anamnesis_index, relearn_steps, relearn_target
-from mlunlearn.regression.restart import RestartRegressor
-from mlunlearn.regression.ridge_head import RidgeHeadRegressor
-from mlunlearn.regression.scenarios import Band, group_rows, random_rows
-from mlunlearn.regression.sentences import hashed_pairs, sts_benchmark
-from mlunlearn.regression.series import SeriesForgetter
-from mlunlearn.regression.shrink_perturb import ShrinkPerturbRegressor
-from mlunlearn.regression.tables import california_housing, diabetes_progression
-from mlunlearn.regression.tasks import RegressionTask
-from mlunlearn.regression.torchvision_models import MobileNetV3, ResNet18
-from mlunlearn.regression.windows import Windows
+from mlunlearn.regression.methods import (
+    BlindspotRegressor,
+    CrossFitRegressor,
+    FineTuneRegressor,
+    GaussianAmnesiacRegressor,
+    NegativeGradientRegressor,
+    RestartRegressor,
+    RidgeHeadRegressor,
+    ShrinkPerturbRegressor,
+    attention_distance,
+    attention_map,
+    find_layers,
+)
+from mlunlearn.regression.models import AllCNN, LSTMPair, MobileNetV3, Pixels, ResNet18, SequenceForecaster, mlp
+from mlunlearn.regression.series import SeriesForgetter, Windows
+from mlunlearn.regression.tasks import (
+    Band,
+    RegressionTask,
+    agedb,
+    california_housing,
+    diabetes_progression,
+    group_rows,
+    hashed_pairs,
+    load_forecaster,
+    mufac_ages,
+    random_rows,
+    read_ett,
+    read_uci_electricity,
+    sts_benchmark,
+)
 
 __all__ = [
     "AllCNN",

@@ -25,6 +25,11 @@ PACKAGES = (
     "mlunlearn.graph.audit",
     "mlunlearn.networks",
     "mlunlearn.regression",
+    "mlunlearn.regression.audit",
+    "mlunlearn.regression.methods",
+    "mlunlearn.regression.models",
+    "mlunlearn.regression.series",
+    "mlunlearn.regression.tasks",
     "mlunlearn.sharded",
     "mlunlearn.vision",
 )

@@ -10,8 +10,8 @@ from sklearn.datasets import load_diabetes
 from torch import nn
 
 from mlunlearn.datasets import find_data
-from mlunlearn.regression.models import mlp
-from mlunlearn.regression.tasks import RegressionTask, recipe
+from mlunlearn.regression.models.networks import mlp
+from mlunlearn.regression.tasks.task import RegressionTask, recipe
 from mlunlearn.seeds import derive_seeds
 
 HOUSE_VALUES = ("MedHouseVal", "median_house_value")

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from mlunlearn.checksums import checksum
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError, UnknownIdError
 from mlunlearn.receipts import Work
-from mlunlearn.regression.windows import Windows, blanked, check_series, customer_scales
+from mlunlearn.regression.series.windows import Windows, blanked, check_series, customer_scales
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.state import ForgettingState, Guarantee
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Batch
 from mlunlearn.networks.layers import recorded
-from mlunlearn.regression.activations import MapKind, attention_distance
+from mlunlearn.regression.methods.activations import MapKind, attention_distance
 
 
 def blindspot_loss(

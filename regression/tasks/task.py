@@ -93,7 +93,7 @@ def recipe(
 
     Examples
     --------
-    >>> from mlunlearn.regression.tasks import recipe
+    >>> from mlunlearn.regression.tasks.task import recipe
     >>> recipe(nn.Linear(2, 1), max_epochs=3).max_epochs
     3
     """

@@ -7,7 +7,7 @@ from skorch import NeuralNetRegressor
 from torch import nn
 
 from mlunlearn.regression import NegativeGradientRegressor, QuantileLoss
-from mlunlearn.regression.negative_gradient import ignorance
+from mlunlearn.regression.methods.negative_gradient import ignorance
 
 
 def test_the_cap_is_the_loss_of_the_retained_mean(patients, frozen):

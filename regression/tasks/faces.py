@@ -12,8 +12,8 @@ import pandas as pd
 from torch import nn
 
 from mlunlearn.datasets import mufac_table, read_images
-from mlunlearn.regression.models import AllCNN
-from mlunlearn.regression.tasks import RegressionTask, recipe
+from mlunlearn.regression.models.networks import AllCNN
+from mlunlearn.regression.tasks.task import RegressionTask, recipe
 
 # The middle of each age class of MUFAC: 0-6, 7-12, 13-19, 20-30, 31-45, 46-55, 56-66, 67-80.
 MUFAC_AGES = {"a": 3.0, "b": 9.5, "c": 16.0, "d": 25.0, "e": 38.0, "f": 50.5, "g": 61.0, "h": 73.5}

@@ -54,7 +54,7 @@ def find_layers(module: nn.Module, given: Sequence[str] | None = None) -> list[s
     Examples
     --------
     >>> from torch import nn
-    >>> from mlunlearn.regression.activations import find_layers
+    >>> from mlunlearn.regression.methods.activations import find_layers
     >>> find_layers(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1)))
     ['1']
     """
@@ -94,7 +94,7 @@ def attention_map(activation: torch.Tensor, kind: MapKind = "unit") -> torch.Ten
     Examples
     --------
     >>> import torch
-    >>> from mlunlearn.regression.activations import attention_map
+    >>> from mlunlearn.regression.methods.activations import attention_map
     >>> attention_map(torch.tensor([[3.0, 0.0, 4.0]]), "official")
     tensor([[1.]])
     """
@@ -126,7 +126,7 @@ def attention_distance(
     Examples
     --------
     >>> import torch
-    >>> from mlunlearn.regression.activations import attention_distance
+    >>> from mlunlearn.regression.methods.activations import attention_distance
     >>> attention_distance([torch.eye(2)], [torch.eye(2)]).item()
     0.0
     """

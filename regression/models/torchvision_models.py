@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mlunlearn._torchvision import import_torchvision
-from mlunlearn.regression.models import Pixels
+from mlunlearn.regression.models.networks import Pixels
 
 
 class ResNet18(nn.Module):

@@ -63,7 +63,7 @@ def features_checksum(estimator: Any) -> Any:
     Examples
     --------
     >>> from torch import nn
-    >>> from mlunlearn.regression.features import features_checksum
+    >>> from mlunlearn.regression.methods.features import features_checksum
     >>> features_checksum(nn.Flatten()) == features_checksum(nn.Flatten(2))
     False
     """

@@ -10,8 +10,8 @@ from skorch import NeuralNetRegressor
 
 from mlunlearn.datasets import find_data
 from mlunlearn.networks.quantiles import QuantileLoss
-from mlunlearn.regression.models import SequenceForecaster
-from mlunlearn.regression.tasks import recipe
+from mlunlearn.regression.models.networks import SequenceForecaster
+from mlunlearn.regression.tasks.task import recipe
 
 
 def read_ett(*, root: str | Path | None = None, name: str = "ETTh1.csv") -> pd.DataFrame:

@@ -19,8 +19,8 @@ from mlunlearn.networks.budgets import default_steps
 from mlunlearn.networks.fresh import shrink
 from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.parameters import check_choice, check_count, check_flag, check_positive, check_share
-from mlunlearn.regression.activations import MapKind, find_layers
-from mlunlearn.regression.imitation import blindspot_loss
+from mlunlearn.regression.methods.activations import MapKind, find_layers
+from mlunlearn.regression.methods.imitation import blindspot_loss
 
 
 @described

@@ -18,7 +18,7 @@ from mlunlearn.data import Block
 from mlunlearn.exceptions import DataChangedError
 from mlunlearn.parameters import check_positive
 from mlunlearn.receipts import Work
-from mlunlearn.regression.features import features_checksum, module_features
+from mlunlearn.regression.methods.features import features_checksum, module_features
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.threads import one_thread
 

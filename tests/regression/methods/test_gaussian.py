@@ -7,10 +7,10 @@ from scipy.stats import kstest
 from sklearn.frozen import FrozenEstimator
 from torch import nn
 
-import mlunlearn.regression.gaussian as gaussian
+import mlunlearn.regression.methods.gaussian as gaussian
 from mlunlearn.approximate import Run
 from mlunlearn.regression import GaussianAmnesiacRegressor
-from mlunlearn.regression.gaussian import amnesiac_labels
+from mlunlearn.regression.methods.gaussian import amnesiac_labels
 
 
 class Labels(GaussianAmnesiacRegressor):

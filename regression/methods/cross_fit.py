@@ -19,8 +19,8 @@ from mlunlearn.networks.adoption import final_of
 from mlunlearn.networks.batches import Batch, Rows, step_batches
 from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.parameters import check_count, check_positive, check_share
-from mlunlearn.regression.restart import RestartRegressor
-from mlunlearn.regression.shrink_perturb import learn_again
+from mlunlearn.regression.methods.restart import RestartRegressor
+from mlunlearn.regression.methods.shrink_perturb import learn_again
 from mlunlearn.seeds import derive_seeds
 from mlunlearn.torch_seeds import seeded
 

@@ -9,11 +9,11 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from torch import nn
 
-import mlunlearn.regression.blindspot as blindspot
+import mlunlearn.regression.methods.blindspot as blindspot
 from mlunlearn.networks import Batch, adam, descend, reset_parameters, step_batches
 from mlunlearn.networks.outputs import rescale, unit_layer
 from mlunlearn.regression import BlindspotRegressor, ShrinkPerturbRegressor, StandardizedRegressor, attention_map
-from mlunlearn.regression.imitation import blindspot_loss
+from mlunlearn.regression.methods.imitation import blindspot_loss
 from mlunlearn.torch_seeds import seeded
 
 RUN = SimpleNamespace(outputs=lambda module, batch: module(batch.X), loss=nn.L1Loss())

@@ -16,8 +16,8 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from torch import nn
 
 from mlunlearn.datasets import find_data
-from mlunlearn.regression.models import LSTMPair
-from mlunlearn.regression.tasks import RegressionTask, recipe
+from mlunlearn.regression.models.networks import LSTMPair
+from mlunlearn.regression.tasks.task import RegressionTask, recipe
 
 _URL = re.compile(r"https?://\S+|www\.\S+")
 _WORD = re.compile(r"[a-z']+")
@@ -40,7 +40,7 @@ def words_of(text: str) -> list[str]:
 
     Examples
     --------
-    >>> from mlunlearn.regression.sentences import words_of
+    >>> from mlunlearn.regression.tasks.sentences import words_of
     >>> words_of("A plane is taking off.")
     ['plane', 'taking']
     """
