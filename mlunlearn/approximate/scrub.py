@@ -151,12 +151,10 @@ class SCRUBClassifier(EditedClassifier):
         check_choice("optimizer", self.optimizer, ("adam", "sgd"))
         check_count("max_epochs", self.max_epochs)
         check_count("forget_epochs", self.forget_epochs, at_least=0)
-        for name in ("temperature", "lr"):
-            check_positive(name, getattr(self, name))
+        check_positive("temperature", self.temperature)
         for name in ("alpha", "gamma", "weight_decay"):
             check_positive(name, getattr(self, name), zero=True)
-        for name in ("batch_size", "forget_batch_size"):
-            check_count(name, getattr(self, name), optional=True)
+        check_count("forget_batch_size", self.forget_batch_size, optional=True)
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
         def loss_of(batch: Batch) -> Tensor:

@@ -47,6 +47,8 @@ def needing(*needs):
         (("forget", "retain"), lambda forget, retain, run: next(forget.in_order(4)).y),
         (("forget", "retain", "forget_labels"), lambda forget, retain, run: next(retain.in_order(4)).y),
         (("forget", "retain", "retain_labels"), lambda forget, retain, run: next((forget | retain).passes(90, 1, 0)).y),
+        (("forget", "retain"), lambda forget, retain, run: run.labels(retain)),
+        (("forget", "forget_labels"), lambda forget, retain, run: run.labels(forget | retain)),
         (("retain",), lambda forget, retain, run: run.initial()),
     ],
 )
@@ -70,6 +72,23 @@ def test_labels_of_one_side_can_be_read_from_a_mixed_batch(frozen, blobs):
     needing("forget", "retain", "retain_labels")(frozen, hook=hook).fit(X, y).unlearn(ROWS)
     np.testing.assert_array_equal(seen["labels"], y[30:60])
     assert seen["mask"].tolist() == [True] * 30 + [False] * 30
+
+
+def test_labels_are_read_alone_and_count_for_no_sample(frozen, blobs):
+    X, y, *_ = blobs
+    seen = []
+    model = Probe(frozen, hook=lambda module, forget, retain, run: seen.append(run.labels(retain))).fit(X, y)
+    assert model.unlearn(ROWS).receipts_[-1].work.samples == 0
+    np.testing.assert_array_equal(seen[0], y[30:])
+
+
+def test_the_record_of_the_training_goes_with_the_rows(frozen, trained, blobs):
+    X, y, *_ = blobs
+    model = Probe(frozen, hook=lambda *_: None).fit(X, y)
+    assert len(trained.net_.history)
+    model.unlearn(ROWS)
+    assert not len(model.estimator_.net_.history)
+    assert len(trained.net_.history)
 
 
 def test_what_a_run_holds(frozen, trained, blobs, same_weights):
