@@ -121,15 +121,22 @@ def inherit_tags(tags: Tags, estimator: BaseEstimator) -> Tags:
 def _allows_nan(estimator: BaseEstimator) -> bool:
     """Tell whether an estimator takes NaN; scikit-learn's compositions say so of themselves at most.
 
-    A pipeline takes it if every step does, up to one that fills it in.
+    A pipeline takes it if every step does, up to one that fills it in, in some columns or in all.
     """
     if isinstance(estimator, Pipeline):
         steps = [step for _, step in estimator.steps if isinstance(step, BaseEstimator)]
-        filled = [place for place, step in enumerate(steps, start=1) if type(step).__name__.endswith("Imputer")]
-        return all(map(_allows_nan, steps[: filled[0] if filled else None]))
-    inside = [value for name, value in estimator.get_params(deep=True).items() if "__" not in name]
-    inside = [part for part in inside if isinstance(part, BaseEstimator)]
-    return get_tags(estimator).input_tags.allow_nan or any(map(_allows_nan, inside))
+        filled = next((place for place, step in enumerate(steps, start=1) if _fills_in(step)), None)
+        return all(map(_allows_nan, steps[:filled]))
+    return get_tags(estimator).input_tags.allow_nan or any(map(_allows_nan, _parts_of(estimator)))
+
+
+def _fills_in(estimator: BaseEstimator) -> bool:
+    return type(estimator).__name__.endswith("Imputer") or any(map(_fills_in, _parts_of(estimator)))
+
+
+def _parts_of(estimator: BaseEstimator) -> list[BaseEstimator]:
+    named = [part for name, part in estimator.get_params(deep=True).items() if "__" not in name]
+    return [part for part in named if isinstance(part, BaseEstimator)]
 
 
 def fresh_copy(estimator: BaseEstimator, seed: int) -> BaseEstimator:
