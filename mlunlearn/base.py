@@ -14,10 +14,12 @@ from sklearn.utils.validation import validate_data
 from mlunlearn._compat import _check_sample_weight
 from mlunlearn.data import Block, TrainingData, take_rows
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
+from mlunlearn.items import DatasetRows, Items, labels_of, rows_of
 from mlunlearn.naming import NamedRows
 from mlunlearn.receipts import Work, read_only
-from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes
+from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes, resolve_positions
 from mlunlearn.seeds import root_seed
+from mlunlearn.training import takes_items
 
 
 class UnlearnerMixin(NamedRows):
@@ -64,10 +66,12 @@ class UnlearnerMixin(NamedRows):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Training inputs. The model keeps a reference, not a copy, until it is asked to forget.
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features), Dataset or dict of arrays
+            Training inputs. The model keeps a reference, not a copy, until it is asked to forget. Torch networks also
+            take a map-style ``torch.utils.data.Dataset``, whose items are read when a batch needs them, and a few at
+            once to tell it from another; and arrays that the network takes by name.
         y : array-like of shape (n_samples,)
-            Targets.
+            Targets; None takes a dataset's ``targets`` or ``labels``, or reads every item once.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights, passed on to the estimator. Zero weight is not removal.
         sample_ids : array-like of shape (n_samples,) or None, default=None
@@ -93,6 +97,10 @@ class UnlearnerMixin(NamedRows):
         return self._fit_anew(X, y, sample_weight, sample_ids, id_key, exclude)
 
     def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, id_key: Any, exclude: Any) -> None:
+        X = self._as_rows(X)
+        if isinstance(X, DatasetRows) and exclude is not None and not names_nothing(exclude):
+            exclude = resolve_positions(exclude, len(X), "exclude")
+            X = X.without_reading(exclude)
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=True)
         n_samples = X.shape[0]
         self.seed_ = root_seed(getattr(self, "random_state", 0))
@@ -126,7 +134,8 @@ class UnlearnerMixin(NamedRows):
 
     def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
         tags = get_tags(self)
-        y = _as_array(y)
+        X = self._as_rows(X)
+        y = labels_of(X) if y is None and isinstance(X, DatasetRows) else _as_array(y)
         if y is None and tags.target_tags.required:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         X = self._check_input(X, reset=reset)
@@ -137,11 +146,27 @@ class UnlearnerMixin(NamedRows):
             sample_weight = _check_sample_weight(sample_weight, X)
         return X, y, sample_weight
 
+    def _as_rows(self, X: Any) -> Any:
+        """Read a dataset, or arrays by name, as rows, and refuse them where no network would read them."""
+        X = rows_of(X)
+        if isinstance(X, Items) and not takes_items(getattr(self, "estimator", None)):
+            given = "a Dataset" if isinstance(X, DatasetRows) else "arrays by name"
+            inner = getattr(self, "estimator", self)
+            raise ValueError(
+                f"{type(self).__name__} was given {given}, and {type(inner).__name__} wants to see all rows as one "
+                "array. Pass an array, or pass a torch module or skorch net as the estimator. They go through no "
+                "pipeline: let the items be what the network takes."
+            )
+        return X
+
     def _check_input(self, X: Any, *, reset: bool) -> Any:
         """Validate inputs as the inner estimator's tags ask, without a copy where they are in order already.
 
         Data frames stay data frames and texts stay texts: the estimator inside is the one that reads them.
         """
+        X = self._as_rows(X)
+        if isinstance(X, Items):
+            return X
         if _is_text(X):
             return np.asarray(X, dtype=object)
         if hasattr(X, "iloc") or hasattr(X, "__dataframe__"):
@@ -357,7 +382,7 @@ class UnlearnerMixin(NamedRows):
         return self._attach(X, y, sample_weight)
 
     def _take_data(self, X: Any, y: Any, sample_weight: Any) -> None:
-        retained = self._retained()
+        X, retained = self._as_rows(X), self._retained()
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
         if n_rows not in (self.n_samples_fit_, len(retained)):
             raise ValueError(
@@ -365,7 +390,9 @@ class UnlearnerMixin(NamedRows):
                 f"{len(retained)} that are retained."
             )
         if n_rows == self.n_samples_fit_ != len(retained):
-            X, y, sample_weight = (take_rows(_as_rows(v), retained) for v in (X, y, sample_weight))
+            X, y, sample_weight = (take_rows(_as_selectable(v), retained) for v in (X, y, sample_weight))
+        elif isinstance(X, DatasetRows):
+            X = X.at(retained)
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=False)
         everything = len(retained) == self.n_samples_fit_
         data = TrainingData(X, y, sample_weight, None if everything else retained, labelled=is_classifier(self))
@@ -384,7 +411,7 @@ def _as_array(values: Any) -> Any:
     return values.detach().cpu().numpy() if hasattr(values, "detach") else values
 
 
-def _as_rows(values: Any) -> Any:
+def _as_selectable(values: Any) -> Any:
     return np.asarray(values) if isinstance(values, (list, tuple)) else _as_array(values)
 
 

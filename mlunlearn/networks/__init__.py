@@ -1,5 +1,6 @@
 """Trained torch networks: the loop, batches, layers, untrained copies, adoption, divergences and curvature."""
 
+from mlunlearn.items import DatasetRows, NamedArrays, labels_of
 from mlunlearn.networks.adoption import adopt, as_network
 from mlunlearn.networks.batches import Batch, Rows, UndeclaredNeedError, step_batches
 from mlunlearn.networks.criteria import class_loss, logits_of
@@ -10,7 +11,6 @@ from mlunlearn.networks.curvature import (
     hessian_product,
     per_sample_gradients,
 )
-from mlunlearn.networks.datasets import DatasetRows, labels_of
 from mlunlearn.networks.divergences import cosine_distance, entropy, js, kl, soft_cross_entropy
 from mlunlearn.networks.fresh import Rebuild, Reset, reset_parameters, shrink
 from mlunlearn.networks.layers import Head, find_head, forward, recorded
@@ -21,6 +21,7 @@ __all__ = [
     "DatasetRows",
     "Descent",
     "Head",
+    "NamedArrays",
     "Rebuild",
     "Reset",
     "Rows",
