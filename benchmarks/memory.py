@@ -1,7 +1,7 @@
 """Peak memory of training and forgetting on images that are read by path, at two numbers of rows.
 
 Run ``python -m benchmarks.memory CIFAR`` from the root of the repository, where CIFAR is a folder with
-``train/<class>/*.jpg`` and ``test/<class>/*.jpg``; it takes about ten minutes on one core, and writes the results file.
+``train/<class>/*.jpg`` and ``test/<class>/*.jpg``: about ten minutes on one free core, and a results file.
 ``--write`` puts the table into ``docs/data-larger-than-memory.md``. Every model has a process of its own.
 """
 
@@ -12,6 +12,7 @@ import re
 import resource
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,10 +23,10 @@ from benchmarks.common import RESULTS, spread, write_results
 
 PAGE = Path(__file__).parent.parent / "docs" / "data-larger-than-memory.md"
 MARKS = re.compile(r"(<!-- memory: begin -->\n).*?(<!-- memory: end -->)", re.DOTALL)
-METHODS = ("SISAClassifier", "Retrain", "FineTuneClassifier")
+METHODS = ("SISAClassifier", "FineTuneClassifier")
 SIZES = (25_000, 50_000)
 SEEDS = (0, 1)
-N_FORGET = 100
+N_FORGET = 2
 BARE = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
 
 
@@ -42,7 +43,7 @@ def measure(folder: Path, method: str, n_rows: int, seed: int) -> dict[str, Any]
     from torch import nn
     from torch.utils.data import Dataset
 
-    from mlunlearn import Retrain, SISAClassifier
+    from mlunlearn import SISAClassifier
     from mlunlearn.approximate import FineTuneClassifier
 
     class Images(Dataset[Any]):
@@ -72,8 +73,8 @@ def measure(folder: Path, method: str, n_rows: int, seed: int) -> dict[str, Any]
         callbacks="disable",
     )
     options: dict[str, dict[str, Any]] = {"SISAClassifier": {"n_shards": 5}, "FineTuneClassifier": {"n_steps": 300}}
-    kinds: dict[str, Any] = {kind.__name__: kind for kind in (Retrain, SISAClassifier, FineTuneClassifier)}
-    model = kinds[method](net, random_state=seed, **options.get(method, {}))
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in (SISAClassifier, FineTuneClassifier)}
+    model = kinds[method](net, random_state=seed, **options[method])
     imported = peak()
     train, test = Images(folder / "train", n_rows), Images(folder / "test", 2_000)
     started = perf_counter()
@@ -102,15 +103,14 @@ def _child(*arguments: str) -> str:
 
 def main(folder: str) -> None:
     """Measure every model in a process of its own, and write the results."""
-    bare = float(_child("-c", BARE))
-    runs = []
-    for method in METHODS:
-        for n_rows in SIZES:
-            for seed in SEEDS:
-                call = ("-m", "benchmarks.memory", "--one", folder, method, str(n_rows), str(seed))
-                runs.append(json.loads(_child(*call)))
-                sys.stdout.write(f"{runs[-1]}\n")
-                sys.stdout.flush()
+    bare, runs = float(_child("-c", BARE)), []
+    for seed, method, n_rows in product(SEEDS, METHODS, SIZES):
+        call = ("-m", "benchmarks.memory", "--one", folder, method, str(n_rows), str(seed))
+        runs.append(json.loads(_child(*call)))
+        _write(bare, runs)
+
+
+def _write(bare: float, runs: list[dict[str, Any]]) -> None:
     decoded = SIZES[-1] * 3 * 32 * 32
     results = {
         "data": "CIFAR-10 as JPEG files by path; images of 3 x 32 x 32 bytes",
@@ -133,14 +133,14 @@ def table() -> str:
         cells = []
         for n_rows in sorted({run["rows"] for run in found["runs"]}):
             runs = [run for run in found["runs"] if (run["method"], run["rows"]) == (method, n_rows)]
-            cells += [_told([run["peak"] - base for run in runs]) for base in (bare,)]
+            cells += [_told([run["peak"] - bare for run in runs])]
             cells += [_told([run["peak"] - run["imported"] for run in runs])]
         lines.append(f"| `{method}` | {' | '.join(cells)} |")
     where, decoded = found["environment"], found["decoded"]
     head = ["| MiB at the peak | 25,000 files | of it after imports | 50,000 files | of it after imports |"]
     versions = where["versions"]
     note = (
-        f"Above a bare interpreter's {bare:.0f} MiB; mean ± standard deviation over {len(SEEDS)} seeds. The "
+        f"Above a bare interpreter's {bare:.0f} MiB; mean ± standard deviation over seeds {_seeds(found)}. The "
         f"{SIZES[-1]:,} images decoded would take {decoded['as bytes']:.0f} MiB as bytes and "
         f"{decoded['as float32']:.0f} MiB as the numbers that the network reads. A small convolutional network, one "
         f"epoch in batches of {found['batch_size']}, then a request for {found['forgotten']} rows and predictions for "
@@ -151,9 +151,13 @@ def table() -> str:
     return "\n".join([*head, "| --- | --- | --- | --- | --- |", *lines, "", note, ""])
 
 
+def _seeds(found: dict[str, Any]) -> str:
+    return ", ".join(map(str, sorted({run["seed"] for run in found["runs"]})))
+
+
 def _told(values: list[float]) -> str:
     summary = spread(values)
-    return f"{summary['mean']:.0f} ± {summary['std']:.0f}"
+    return f"{summary['mean']:.0f}" + ("" if summary["std"] is None else f" ± {summary['std']:.0f}")
 
 
 if __name__ == "__main__":

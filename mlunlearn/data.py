@@ -18,7 +18,7 @@ from scipy import sparse
 
 from mlunlearn._compat import _safe_indexing
 from mlunlearn.checksums import checksums_of_rows, combined
-from mlunlearn.items import DatasetRows, Items
+from mlunlearn.items import Items
 from mlunlearn.row_labels import drop_unused_labels, labels_of, used_alone
 from mlunlearn.twins import Twins
 
@@ -50,9 +50,7 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
         return used_alone(X.take(np.flatnonzero(rows) if rows.dtype == bool else rows))
     if isinstance(X, pd.DataFrame):
         return drop_unused_labels(_safe_indexing(X, rows))
-    if isinstance(X, Items):
-        return X[rows]
-    return _safe_indexing(X, rows)
+    return X[rows] if isinstance(X, Items) else _safe_indexing(X, rows)
 
 
 def join_rows(parts: list[Any]) -> Any:
@@ -199,8 +197,7 @@ class TrainingData:
     The first removal copies the retained rows once, and lets go of the caller's arrays, which still hold the forgotten
     ones. The copy is cut into chunks of some 2 MB by position, so that later removals copy the chunks they touch and
     no more, and a row is found without a search through all of them. Arrays on disk (``numpy.memmap``) and datasets are
-    not copied: the files are the caller's, and forgotten rows are never read again. Most items of a dataset have not
-    been read at all, so nobody knows which of them are alike.
+    not copied: the files are the caller's, and forgotten rows are never read again.
     """
 
     def __init__(
@@ -209,10 +206,7 @@ class TrainingData:
         n = X.shape[0]
         positions = np.arange(n) if positions is None else positions
         inputs = checksums_of_rows(X)
-        self._twins: Twins | None = None
-        groups = None
-        if not isinstance(X, DatasetRows):
-            self._twins, groups = Twins.among(inputs, lambda rows: checksums_of_rows(take_rows(X, rows), key=1))
+        self._twins, groups = Twins.among(inputs, lambda rows: checksums_of_rows(take_rows(X, rows), key=1))
         self._labels: Any = None
         codes = None
         if labelled and np.size(y) == n:
@@ -319,9 +313,9 @@ class TrainingData:
         gone = self._count_labels(positions)
         return self._labels[(gone > 0) & (gone == self._label_counts)]
 
-    def n_twins(self, positions: np.ndarray) -> int | None:
-        """Count rows at these positions with identical inputs among those that would be left; None where unknown."""
-        return None if self._twins is None else self._twins.count(self._rows(positions, "twins")[0])
+    def n_twins(self, positions: np.ndarray) -> int:
+        """Count rows at these positions with identical inputs among those that would be left."""
+        return self._twins.count(self._rows(positions, "twins")[0])
 
     def _count_labels(self, positions: np.ndarray) -> np.ndarray:
         return np.bincount(self._rows(positions, "codes")[0], minlength=len(self._labels))
@@ -366,8 +360,7 @@ class TrainingData:
         left = copy.copy(self)
         if self._labels is not None:
             left._label_counts = self._label_counts - self._count_labels(positions)
-        if self._twins is not None:
-            left._twins = self._twins.without(self._rows(positions, "twins")[0])
+        left._twins = self._twins.without(self._rows(positions, "twins")[0])
         if self._chunk_size:
             left._chunks = list(self._chunks)
             for chunk, gone in self._by_chunk(positions):

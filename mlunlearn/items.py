@@ -1,25 +1,20 @@
-"""Training data that is read item by item: map-style datasets of torch, and arrays by name.
-
-Nothing here needs torch to be there: who brings a dataset has loaded it.
-"""
+"""Rows that only a torch network learns from, which are selected by position and read as batches; arrays by name."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 
 from mlunlearn.checksums import checksums_of_rows, combined
-from mlunlearn.generators import TURNS, seeded_generators
-
-_LEADING = 6  # binary digits of the positions of items that are compared
-_TARGETS = ("targets", "labels")  # attributes in which datasets keep them
 
 
 class Items:
     """Rows that only a torch network learns from: selected by position, and read as batches."""
+
+    compared_as_a_whole = True
+    """Whether checksums are of all that a row holds."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -107,7 +102,7 @@ class NamedArrays(Items):
     """
 
     def __init__(self, arrays: Mapping[str, Any]):
-        self._arrays = {name: _as_array(values) for name, values in arrays.items()}
+        self._arrays = {name: as_array(values) for name, values in arrays.items()}
         lengths = {name: len(values) if values.ndim else 0 for name, values in self._arrays.items()}
         if not lengths or len(set(lengths.values())) > 1:
             raise ValueError(f"inputs by name must be arrays with one number of rows, got {lengths}.")
@@ -124,102 +119,7 @@ class NamedArrays(Items):
         return type(self)({name: values.take(rows, axis=0) for name, values in self._arrays.items()})
 
     def item(self, place: int) -> Any:
-        """Read the inputs of one row, see `Items`."""
-        return {name: values[place] for name, values in self._arrays.items()}
-
-    def read(self) -> Any:
-        """Return the arrays by name."""
-        return {name: np.require(values, requirements=["C", "W"]) for name, values in self._arrays.items()}
-
-    def as_dataset(self) -> Any:
-        """Return the arrays by name, see `Items`."""
-        return dict(self._arrays)
-
-    def checksums(self, key: int = 0) -> np.ndarray:
-        """Checksum what every row holds, under which name, see `Items`."""
-        names = sorted(self._arrays)
-        of_names = checksums_of_rows(np.array([str(names)], dtype=object), key).repeat(len(self))
-        return combined(of_names, *(checksums_of_rows(self._arrays[name], key) for name in names))
-
-
-class DatasetRows(Items):
-    """The items of a dataset as rows: selected by position at no cost, read on request.
-
-    Parameters
-    ----------
-    dataset : torch.utils.data.Dataset
-        Map-style. Items are inputs, or pairs of inputs and target; inputs are tensors, arrays, numbers, or
-        dictionaries of them that are passed to the network by name.
-    places : ndarray of int or None, default=None
-        Which items, in this order; None means all.
-    positions : ndarray of int or None, default=None
-        Positions of these rows in the data given to `fit`; None takes their places in the dataset.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from torch.utils.data import TensorDataset
-    >>> from mlunlearn.networks import DatasetRows
-    >>> rows = DatasetRows(TensorDataset(torch.arange(6.0).reshape(3, 2), torch.tensor([0, 1, 0])))
-    >>> rows[[2, 0]].read().tolist()
-    [[4.0, 5.0], [0.0, 1.0]]
-    """
-
-    def __init__(self, dataset: Any, places: np.ndarray | None = None, positions: np.ndarray | None = None):
-        self.dataset = dataset
-        self.places = np.arange(len(dataset)) if places is None else places
-        self._positions = self.places if positions is None else positions
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, rows: Any) -> Self:
-        """Select rows; nothing is read."""
-        rows = rows[0] if isinstance(rows, tuple) else rows
-        rows = np.asarray(rows) if isinstance(rows, list) else rows
-        return type(self)(self.dataset, self.places[rows], self._positions[rows])
-
-    def at(self, positions: np.ndarray) -> Self:
-        """Return the same items as rows that stood elsewhere in the data given to `fit`.
-
-        Parameters
-        ----------
-        positions : ndarray of int
-            One for each row.
-
-        Returns
-        -------
-        DatasetRows
-            Known by these positions.
-        """
-        return type(self)(self.dataset, self.places, positions)
-
-    def without_reading(self, rows: np.ndarray) -> Self:
-        """Let another row stand where these are, so that their items are never read.
-
-        Parameters
-        ----------
-        rows : ndarray of int
-            Places among these rows; all of them leaves everything as it is, since there is no other.
-
-        Returns
-        -------
-        DatasetRows
-            As many rows.
-        """
-        others = np.delete(self.places, rows)
-        places = self.places.copy()
-        if len(others):
-            places[rows] = others[0]
-        return type(self)(self.dataset, places, self._positions)
-
-    def item(self, place: int) -> Any:
-        """Read the inputs of one row, without the target, see `Items`."""
-        item = self.dataset[int(self.places[place])]
-        return item[0] if isinstance(item, (tuple, list)) else item
-
-    def target(self, place: int) -> np.ndarray:
-        """Read the target of one row.
+        """Read the inputs of one row.
 
         Parameters
         ----------
@@ -228,45 +128,33 @@ class DatasetRows(Items):
 
         Returns
         -------
-        ndarray
-            A label, or values.
-
-        Raises
-        ------
-        ValueError
-            If items come without a target.
+        dict of str to ndarray
+            By name.
         """
-        item = self.dataset[int(self.places[place])]
-        if not isinstance(item, (tuple, list)) or len(item) < 2:
-            raise ValueError("the dataset's items come without a target; pass the targets as y.")
-        return np.asarray(item[1])
+        return {name: values[place] for name, values in self._arrays.items()}
 
     def read(self) -> Any:
-        """Read the rows as one batch.
+        """Return the rows as one batch.
 
         Returns
         -------
-        torch.Tensor of shape (n, ...) or dict of them
-            Inputs, in the type that the dataset gives.
-
-        Raises
-        ------
-        TypeError
-            If the items are of a kind that cannot be put into a tensor.
+        dict of str to ndarray of shape (n, ...)
+            By name.
         """
-        from torch.utils.data import default_collate
+        return {name: np.require(values, requirements=["C", "W"]) for name, values in self._arrays.items()}
 
-        items = [self.item(place) for place in range(len(self))]
-        try:
-            return default_collate(items)
-        except TypeError as error:
-            raise TypeError(
-                f"the dataset's inputs are {type(items[0]).__name__} objects, which make no batch; let it return "
-                "tensors or arrays of one shape (torchvision's datasets do so with transform=)."
-            ) from error
+    def as_dataset(self) -> Any:
+        """Return the rows as models take them that know nothing of `Items`.
+
+        Returns
+        -------
+        dict of str to ndarray
+            By name, not copied.
+        """
+        return dict(self._arrays)
 
     def checksums(self, key: int = 0) -> np.ndarray:
-        """Checksum the rows: the positions of all, and what a few of them hold.
+        """Checksum what every row holds under which name.
 
         Parameters
         ----------
@@ -276,140 +164,13 @@ class DatasetRows(Items):
         Returns
         -------
         ndarray of shape (n,), dtype uint64
-            Items are read whose position has few binary digits before its zeros: all of the first 64, every second up
-            to 128, every fourth up to 256, and so on. An edit of one file among many goes unnoticed, another folder or
-            another order does not. Each is read with the same seed, so that datasets that draw crops and flips from
-            the global generators draw the same ones again.
+            Equal for equal rows.
         """
-        sums = checksums_of_rows(self._positions, key)
-        with TURNS:
-            for row in np.flatnonzero(_are_compared(self._positions)):
-                with seeded_generators(0):
-                    sums[row] = _checksum(self.item(row), key)
-        return sums
-
-    def as_dataset(self) -> Any:
-        """Return the dataset of the user where the rows are all of it, or a subset of it, see `Items`."""
-        if np.array_equal(self.places, np.arange(len(self.dataset))):
-            return self.dataset
-        from torch.utils.data import Subset
-
-        return Subset(self.dataset, self.places.tolist())
+        names = sorted(self._arrays)
+        of_names = checksums_of_rows(np.array([str(names)], dtype=object), key).repeat(len(self))
+        return combined(of_names, *(checksums_of_rows(self._arrays[name], key) for name in names))
 
 
-def _are_compared(positions: np.ndarray) -> np.ndarray:
-    digits = np.frexp(positions)[1]
-    return positions % 2 ** np.maximum(digits - _LEADING, 0) == 0
-
-
-def _checksum(item: Any, key: int) -> np.uint64:
-    if isinstance(item, Mapping):
-        parts = [(name, int(_checksum(item[name], key))) for name in sorted(item)]
-        return checksums_of_rows(np.array([str(parts)], dtype=object), key)[0]
-    return checksums_of_rows(_as_array(item).reshape(1, -1), key)[0]
-
-
-def _as_array(values: Any) -> np.ndarray:
+def as_array(values: Any) -> np.ndarray:
+    """Read tensors and anything numpy reads as an array."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
-
-
-def is_dataset(X: Any) -> bool:
-    """Tell whether inputs come as a dataset.
-
-    Parameters
-    ----------
-    X : object
-        What a caller passed for inputs.
-
-    Returns
-    -------
-    bool
-        True for a map-style dataset.
-
-    Raises
-    ------
-    TypeError
-        If it is a dataset that can only be run through.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return False
-    if isinstance(X, torch.utils.data.IterableDataset):
-        raise TypeError(
-            "an IterableDataset has no positions, so no row of it can be forgotten; pass a map-style Dataset."
-        )
-    return isinstance(X, torch.utils.data.Dataset)
-
-
-def rows_of(X: Any) -> Any:
-    """Read a dataset, or arrays by name, as rows.
-
-    Parameters
-    ----------
-    X : object
-        What a caller passed for inputs.
-
-    Returns
-    -------
-    Items or same as X
-        Anything else is returned as it is.
-
-    Raises
-    ------
-    TypeError
-        If it is a dataset that can only be run through.
-    """
-    if isinstance(X, Items):
-        return X
-    if is_dataset(X):
-        return DatasetRows(X)
-    return NamedArrays(X) if isinstance(X, Mapping) else X
-
-
-def labels_of(dataset: Any) -> np.ndarray:
-    """Return the targets of a dataset.
-
-    Parameters
-    ----------
-    dataset : torch.utils.data.Dataset or DatasetRows
-        Its attribute ``targets`` or ``labels`` is taken where one has the right length, as torchvision's datasets have
-        (those inside a ``Subset`` too). Otherwise every item is read once, which decodes every image.
-
-    Returns
-    -------
-    ndarray of shape (n,) or (n, n_outputs)
-        Targets.
-
-    Raises
-    ------
-    ValueError
-        If items come without a target.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from torch.utils.data import TensorDataset
-    >>> from mlunlearn.networks import labels_of
-    >>> labels_of(TensorDataset(torch.zeros(2, 3), torch.tensor([1, 0]))).tolist()
-    [1, 0]
-    """
-    rows = dataset if isinstance(dataset, DatasetRows) else DatasetRows(dataset)
-    known = _known_targets(rows.dataset)
-    if known is not None:
-        return known[rows.places]
-    with TURNS, seeded_generators(0):
-        return np.stack([rows.target(place) for place in range(len(rows))])
-
-
-def _known_targets(dataset: Any) -> np.ndarray | None:
-    """Targets of all items, as far as the dataset tells them without being read."""
-    for name in _TARGETS:
-        known = getattr(dataset, name, None)
-        if isinstance(known, (Sequence, np.ndarray)) or hasattr(known, "detach"):
-            targets = _as_array(known)
-            if targets.ndim and len(targets) == len(dataset):
-                return targets
-    if hasattr(dataset, "indices") and hasattr(dataset, "dataset"):
-        inside = _known_targets(dataset.dataset)
-        return None if inside is None else inside[np.asarray(dataset.indices)]
-    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -19,8 +20,9 @@ from torch.utils.data import DataLoader, Subset
 
 from mlunlearn.callbacks import ended_by_callback, files_in_passing, on_no_disk
 from mlunlearn.casting import CastingLoader, takes_integers, tensors
+from mlunlearn.dataset_rows import DatasetRows, labels_of, rows_of
 from mlunlearn.generators import TURNS, seeded_numpy_and_python
-from mlunlearn.items import DatasetRows, Items, labels_of, rows_of
+from mlunlearn.items import Items
 from mlunlearn.loaders import BatchLoader, JoiningLoader, LabelledItems
 from mlunlearn.parameters import check_flag
 from mlunlearn.passes import FEWEST_ROWS, n_samples_of
@@ -243,7 +245,11 @@ class TorchEstimator(BaseEstimator):
         net = type(self.net_).__new__(type(self.net_))  # other threads may ask the net at the same time
         vars(net).update(vars(self.net_))
         with torch.random.fork_rng(devices=[]), self._casting(net, X):  # torch's own loader draws a seed
-            return getattr(net, method)(served(X, np.zeros(len(X), np.float32))).astype(np.float64)
+            if not _waits(X):
+                return getattr(net, method)(X).astype(np.float64)
+            loader = net.get_iterator(net.get_dataset(served(X, np.zeros(len(X), np.float32))), training=False)
+            net.iterator_valid = _in_one_batch
+            return _gathered((getattr(net, method)(batch) for batch, _ in loader), len(X))
 
     def cast(self, X: np.ndarray) -> np.ndarray:
         """Give inputs the type that the module takes.
@@ -286,6 +292,21 @@ class TorchEstimator(BaseEstimator):
 def _waits(X: Any) -> bool:
     """Tell whether rows are cast a batch at a time: items would all be read at once, bytes take four times the room."""
     return isinstance(X, Items) or (X.dtype.kind in "biu" and X.dtype.itemsize == 1)
+
+
+def _in_one_batch(dataset: Any, **options: Any) -> list[tuple[Any, None]]:
+    return [(dataset.X, None)]
+
+
+def _gathered(parts: Iterator[np.ndarray], n_rows: int) -> np.ndarray:
+    """Put answers into one array as they come: small ones, kept between large batches, would scatter the memory."""
+    first = next(parts)
+    found = np.empty((n_rows, *first.shape[1:]))
+    start = 0
+    for part in chain([first], parts):
+        found[start : start + len(part)] = part
+        start += len(part)
+    return found
 
 
 def served(X: Any, y: np.ndarray) -> Any:

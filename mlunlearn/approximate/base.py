@@ -18,8 +18,9 @@ from mlunlearn.approximate.reading import NEEDS, Reader
 from mlunlearn.approximate.run import Run
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
+from mlunlearn.dataset_rows import is_dataset
 from mlunlearn.disk import keep_off_disk
-from mlunlearn.items import Items, is_dataset
+from mlunlearn.items import Items
 from mlunlearn.networks.adoption import adopt, as_network, final_of, is_trained_elsewhere, refit_steps, steps_of
 from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.fresh import Rebuild, untrained

@@ -1,6 +1,7 @@
 """Trained torch networks: the loop, batches, layers, untrained copies, adoption, divergences and curvature."""
 
-from mlunlearn.items import DatasetRows, NamedArrays, labels_of
+from mlunlearn.dataset_rows import DatasetRows, labels_of
+from mlunlearn.items import NamedArrays
 from mlunlearn.networks.adoption import adopt, as_network
 from mlunlearn.networks.batches import Batch, Rows, UndeclaredNeedError, step_batches
 from mlunlearn.networks.criteria import class_loss, logits_of

@@ -26,7 +26,8 @@ from mlunlearn import (
 )
 from mlunlearn._testing import ConvNet, small_net
 from mlunlearn.checks.state import learned_state, state_differences
-from mlunlearn.items import NamedArrays, labels_of
+from mlunlearn.dataset_rows import labels_of
+from mlunlearn.items import NamedArrays
 from mlunlearn.nets import TorchClassifier, TorchRegressor
 
 DIGITS, LABELS = load_digits(return_X_y=True)

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from mlunlearn.data import TrainingData
-from mlunlearn.items import is_dataset
+from mlunlearn.dataset_rows import is_dataset
 from mlunlearn.networks import DatasetRows, labels_of
 
 

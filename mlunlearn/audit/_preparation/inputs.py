@@ -13,8 +13,8 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.data import TrainingData
+from mlunlearn.dataset_rows import DatasetRows, labels_of, rows_of
 from mlunlearn.exceptions import DataChangedError
-from mlunlearn.items import DatasetRows, labels_of, rows_of
 from mlunlearn.requests import resolve_positions
 
 PASS_TRAIN = "pass train=(X, y), the data given to fit"
