@@ -174,7 +174,7 @@ class DatasetRows(Items):
         with TURNS:
             for row in np.flatnonzero(_are_compared(self._positions)):
                 with seeded_generators(0):
-                    sums[row] = _checksum(self.item(row), key)
+                    sums[row] = _checksum(self.item(int(row)), key)
         return sums
 
     def as_dataset(self) -> Any:

@@ -242,7 +242,7 @@ class TorchEstimator(BaseEstimator):
     def _answers(self, X: Any, method: str) -> np.ndarray:
         """Ask the net about checked rows, and leave the net and torch's generator as they are."""
         X = self._ready(X)
-        net = type(self.net_).__new__(type(self.net_))  # other threads may ask the net at the same time
+        net: Any = object.__new__(type(self.net_))  # other threads may ask the net at the same time
         vars(net).update(vars(self.net_))
         with torch.random.fork_rng(devices=[]), self._casting(net, X):  # torch's own loader draws a seed
             if not _waits(X):
