@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+from scipy import sparse
 
 from mlunlearn.checksums import checksums_of_rows
 from mlunlearn.generators import TURNS, seeded_generators
@@ -254,7 +255,8 @@ def rows_of(X: Any) -> Any:
         return X
     if is_dataset(X):
         return DatasetRows(X)
-    return NamedArrays(X) if isinstance(X, Mapping) else X
+    by_name = isinstance(X, Mapping) and not sparse.issparse(X)  # a matrix of keys is a dictionary
+    return NamedArrays(X) if by_name else X
 
 
 def labels_of(dataset: Any) -> np.ndarray:

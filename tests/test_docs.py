@@ -1,5 +1,6 @@
 """The code of the documentation runs as printed, and its figures are those of the results files."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import memory
 from benchmarks.reconstruction import MARKS, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,3 +47,13 @@ def test_the_guide_ends_in_a_method_of_under_fifteen_lines():
 def test_figures_of_the_attack_are_those_of_the_results_file():
     assert len(MARKS.findall(PAGES["what-exactness-does-not-give.md"])) == 1
     assert table() in PAGES["what-exactness-does-not-give.md"]
+
+
+def test_figures_of_memory_are_those_of_the_results_file():
+    """Also the promise: 600 MiB above a bare interpreter, and no more for twice the rows than chance between runs."""
+    assert len(memory.MARKS.findall(PAGES["data-larger-than-memory.md"])) == 1
+    assert memory.table() in PAGES["data-larger-than-memory.md"]
+    found = json.loads((memory.RESULTS / "memory.json").read_text(encoding="utf-8"))
+    peaks = {size: [run["peak"] for run in found["runs"] if run["rows"] == size] for size in memory.SIZES}
+    assert max(peaks[50_000]) - found["interpreter"] < 600
+    assert max(peaks[50_000]) - min(peaks[25_000]) < 16
