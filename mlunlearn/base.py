@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d, get_tags
+from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from mlunlearn._compat import _check_sample_weight
 from mlunlearn.data import Block, TrainingData, take_rows
+from mlunlearn.dataset_rows import DatasetRows, labels_of
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
+from mlunlearn.inputs import as_selectable, check_target, detached, is_text, itemwise
+from mlunlearn.items import Items
 from mlunlearn.naming import NamedRows
 from mlunlearn.receipts import Work, read_only
-from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes
+from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes, resolve_positions
 from mlunlearn.seeds import root_seed
 
 
@@ -64,10 +67,12 @@ class UnlearnerMixin(NamedRows):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Training inputs. The model keeps a reference, not a copy, until it is asked to forget.
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features), Dataset or dict of arrays
+            Training inputs. The model keeps a reference, not a copy, until it is asked to forget. Torch networks also
+            take a map-style ``torch.utils.data.Dataset``, whose items are read when a batch needs them, and a few at
+            once to tell it from another; and arrays that the network takes by name.
         y : array-like of shape (n_samples,)
-            Targets.
+            Targets; None takes a dataset's ``targets`` or ``labels``, or reads every item once.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights, passed on to the estimator. Zero weight is not removal.
         sample_ids : array-like of shape (n_samples,) or None, default=None
@@ -93,6 +98,10 @@ class UnlearnerMixin(NamedRows):
         return self._fit_anew(X, y, sample_weight, sample_ids, id_key, exclude)
 
     def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, id_key: Any, exclude: Any) -> None:
+        X = itemwise(self, X)
+        if isinstance(X, DatasetRows) and exclude is not None and not names_nothing(exclude):
+            exclude = resolve_positions(exclude, len(X), "exclude")
+            X = X.without_reading(exclude)
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=True)
         n_samples = X.shape[0]
         self.seed_ = root_seed(getattr(self, "random_state", 0))
@@ -126,12 +135,13 @@ class UnlearnerMixin(NamedRows):
 
     def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
         tags = get_tags(self)
-        y = _as_array(y)
+        X = itemwise(self, X)
+        y = labels_of(X) if y is None and isinstance(X, DatasetRows) else detached(y)
         if y is None and tags.target_tags.required:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         X = self._check_input(X, reset=reset)
         if y is not None:
-            y = _check_target(y, multi_output=tags.target_tags.multi_output, numeric=not is_classifier(self))
+            y = check_target(y, multi_output=tags.target_tags.multi_output, numeric=not is_classifier(self))
             check_consistent_length(X, y)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
@@ -142,14 +152,17 @@ class UnlearnerMixin(NamedRows):
 
         Data frames stay data frames and texts stay texts: the estimator inside is the one that reads them.
         """
-        if _is_text(X):
+        X = itemwise(self, X)
+        if isinstance(X, Items):
+            return X
+        if is_text(X):
             return np.asarray(X, dtype=object)
         if hasattr(X, "iloc") or hasattr(X, "__dataframe__"):
             return validate_data(self, X, skip_check_array=True, reset=reset)
         tags = get_tags(self).input_tags
         return validate_data(
             self,
-            _as_array(X),
+            detached(X),
             accept_sparse="csr" if tags.sparse else False,
             dtype=None,
             allow_nd=tags.three_d_array,
@@ -252,7 +265,8 @@ class UnlearnerMixin(NamedRows):
             )
 
     def _count_twins(self, request: ForgetRequest) -> int | None:
-        return self._data.n_twins(request.rows)
+        known = getattr(self._data.block(request.rows[:1]).X, "compared_as_a_whole", True)
+        return self._data.n_twins(request.rows) if known else None
 
     def _serve(self, request: ForgetRequest) -> Work:
         if self._needs_forgotten:
@@ -357,7 +371,7 @@ class UnlearnerMixin(NamedRows):
         return self._attach(X, y, sample_weight)
 
     def _take_data(self, X: Any, y: Any, sample_weight: Any) -> None:
-        retained = self._retained()
+        X, retained = itemwise(self, X), self._retained()
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
         if n_rows not in (self.n_samples_fit_, len(retained)):
             raise ValueError(
@@ -365,33 +379,11 @@ class UnlearnerMixin(NamedRows):
                 f"{len(retained)} that are retained."
             )
         if n_rows == self.n_samples_fit_ != len(retained):
-            X, y, sample_weight = (take_rows(_as_rows(v), retained) for v in (X, y, sample_weight))
+            X, y, sample_weight = (take_rows(as_selectable(v), retained) for v in (X, y, sample_weight))
+        elif isinstance(X, DatasetRows):
+            X = X.at(retained)
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=False)
         everything = len(retained) == self.n_samples_fit_
         data = TrainingData(X, y, sample_weight, None if everything else retained, labelled=is_classifier(self))
         self._refuse_other_data(data)
         self._data = data if data.label_sum() == self._label_sum else data.without_labels()
-
-
-def _is_text(X: Any) -> bool:
-    if isinstance(X, (list, tuple)) and X:
-        return isinstance(X[0], str)
-    return isinstance(X, np.ndarray) and X.ndim == 1 and X.size > 0 and isinstance(X[0], str)
-
-
-def _as_array(values: Any) -> Any:
-    """Read torch tensors as arrays; leave everything else alone."""
-    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
-
-
-def _as_rows(values: Any) -> Any:
-    return np.asarray(values) if isinstance(values, (list, tuple)) else _as_array(values)
-
-
-def _check_target(y: Any, *, multi_output: bool, numeric: bool) -> np.ndarray:
-    y = np.asarray(y) if multi_output else y
-    y = y if multi_output and y.ndim == 2 else column_or_1d(y, warn=True)
-    if numeric and y.dtype.kind not in "fiub":
-        y = y.astype(np.float64)
-    assert_all_finite(y, input_name="y")
-    return y

@@ -18,6 +18,7 @@ from scipy import sparse
 
 from mlunlearn._compat import _safe_indexing
 from mlunlearn.checksums import checksums_of_rows, combined
+from mlunlearn.items import Items
 from mlunlearn.row_labels import drop_unused_labels, labels_of, used_alone
 from mlunlearn.twins import Twins
 
@@ -30,7 +31,7 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
 
     Parameters
     ----------
-    X : ndarray, sparse matrix, data frame or None
+    X : ndarray, sparse matrix, data frame, Items or None
         The rows; None stays None.
     rows : ndarray of int or bool
         Which ones, in this order.
@@ -49,7 +50,7 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
         return used_alone(X.take(np.flatnonzero(rows) if rows.dtype == bool else rows))
     if isinstance(X, pd.DataFrame):
         return drop_unused_labels(_safe_indexing(X, rows))
-    return _safe_indexing(X, rows)
+    return X[rows] if isinstance(X, Items) else _safe_indexing(X, rows)
 
 
 def join_rows(parts: list[Any]) -> Any:
@@ -78,7 +79,7 @@ class Block:
 
     Parameters
     ----------
-    X : ndarray, sparse matrix or data frame of shape (n, ...)
+    X : ndarray, sparse matrix or data frame of shape (n, ...), or Items
         Inputs.
     y : ndarray of shape (n,) or (n, n_outputs), or None
         Targets.
@@ -195,8 +196,8 @@ class TrainingData:
 
     The first removal copies the retained rows once, and lets go of the caller's arrays, which still hold the forgotten
     ones. The copy is cut into chunks of some 2 MB by position, so that later removals copy the chunks they touch and
-    no more, and a row is found without a search through all of them. Arrays on disk (``numpy.memmap``) are not copied:
-    the file is the caller's, and forgotten rows are never read again.
+    no more, and a row is found without a search through all of them. Arrays on disk (``numpy.memmap``) and datasets are
+    not copied: the files are the caller's, and forgotten rows are never read again.
     """
 
     def __init__(

@@ -123,7 +123,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -141,7 +141,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -158,7 +158,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -174,7 +174,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
         y : array-like of shape (n_samples,)
             True targets.

@@ -167,6 +167,24 @@ def check_takes_weight(estimator: BaseEstimator, weight: Any, method: str = "fit
         raise ValueError(f"{type(last).__name__}.{method} takes no sample_weight; fit without it.")
 
 
+def takes_items(estimator: Any) -> bool:
+    """Tell whether an estimator learns from rows that are read item by item, such as those of a dataset.
+
+    Parameters
+    ----------
+    estimator : object
+        What the user passed; what is inside a ``FrozenEstimator`` counts.
+
+    Returns
+    -------
+    bool
+        True for torch modules, skorch nets and what says so itself by ``takes_items = True``; what holds them inside,
+        such as a pipeline, wants to see arrays.
+    """
+    estimator = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    return getattr(as_estimator(estimator), "takes_items", False) is True
+
+
 def accepts(call: Any, name: str) -> bool:
     """Tell whether a method has a parameter of this name."""
     return name in signature(call).parameters

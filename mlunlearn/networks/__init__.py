@@ -1,5 +1,7 @@
 """Trained torch networks: the loop, batches, layers, untrained copies, adoption, divergences and curvature."""
 
+from mlunlearn.dataset_rows import DatasetRows, labels_of
+from mlunlearn.items import NamedArrays
 from mlunlearn.networks.adoption import adopt, as_network
 from mlunlearn.networks.batches import Batch, Rows, UndeclaredNeedError, step_batches
 from mlunlearn.networks.criteria import class_loss, logits_of
@@ -10,7 +12,6 @@ from mlunlearn.networks.curvature import (
     hessian_product,
     per_sample_gradients,
 )
-from mlunlearn.networks.datasets import DatasetRows, labels_of
 from mlunlearn.networks.divergences import cosine_distance, entropy, js, kl, soft_cross_entropy
 from mlunlearn.networks.fresh import Rebuild, Reset, reset_parameters, shrink
 from mlunlearn.networks.layers import Head, find_head, forward, recorded
@@ -21,6 +22,7 @@ __all__ = [
     "DatasetRows",
     "Descent",
     "Head",
+    "NamedArrays",
     "Rebuild",
     "Reset",
     "Rows",

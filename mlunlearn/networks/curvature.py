@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mlunlearn.networks.batches import Inputs
+from mlunlearn.casting import Inputs
 
 Vector = dict[str, Tensor]
 """One tensor for each parameter that requires a gradient, by its name."""

@@ -119,10 +119,12 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Training inputs. The model keeps a reference, not a copy, until it is asked to forget.
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features), Dataset or dict of arrays
+            Training inputs. The model keeps a reference, not a copy, until it is asked to forget. Torch networks also
+            take a map-style ``torch.utils.data.Dataset``, whose items are read when a batch needs them, and a few at
+            once to tell it from another; and arrays that the network takes by name.
         y : array-like of shape (n_samples,)
-            Targets.
+            Targets; None takes a dataset's ``targets`` or ``labels``, or reads every item once.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights, passed on to the estimator. Zero weight is not removal.
         sample_ids : array-like of shape (n_samples,) or None, default=None
