@@ -116,11 +116,10 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
 
     def _forget_last(self, rows: np.ndarray) -> Any:
         last = _working_copy(self.steps[-1][1])
-        asked = np.zeros(self.n_samples_fit_, dtype=bool)  # a mask, which nobody takes for ids
-        asked[rows] = True
+        asked = self._mask(rows)
         if not is_classifier(self):
             return last.unlearn(asked)
-        gone = self._data.labels_lost(rows)
+        gone = self._labels_lost(rows)
         return last.unlearn(classes=gone) if len(gone) else last.unlearn(asked)
 
     def _forget_in(self, steps: list[tuple[str, Any]], rows: np.ndarray) -> bool:
@@ -166,31 +165,30 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
 
     # ---------------------------------------------------------------- data
 
-    def attach_data(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Give a reloaded pipeline, and its last step, the training data back.
-
-        Parameters
-        ----------
-        X, y, sample_weight : as given to `fit`
-            All rows, or the retained rows alone, before transformation.
-
-        Returns
-        -------
-        self
-            The pipeline, able to unlearn again.
-        """
-        return super().attach_data(X, y, sample_weight)
-
-    def _take_data(self, X: Any, y: Any, sample_weight: Any) -> None:
-        super()._take_data(X, y, sample_weight)
+    def _take_data(self, X: Any, y: Any, sample_weight: Any, erased: Any = None, erased_ids: Any = None) -> None:
+        super()._take_data(X, y, sample_weight, erased, erased_ids)
         steps: list[tuple[str, Any]] = []
         for name, step in self.steps:
             if _can_forget(step):
-                block = self._data.block(self._retained())
-                before = _transformed(steps, block.X)
-                step = _working_copy(step).attach_data(before, block.y, block.weight)
+                step = self._attached(_working_copy(step), steps)
             steps.append((name, step))
         self.steps = steps
+
+    def _attached(self, step: Any, before: list[tuple[str, Any]]) -> Any:
+        """Give a step its data back, transformed by those before it."""
+        held, gone = self._data.positions, self._erased.rows
+        block = self._data.block(held)
+        options: dict[str, Any] = {}
+        if len(gone):
+            options["erased"] = self._mask(gone)
+            block = block.spread(held, self.n_samples_fit_)
+        return step.attach_data(_transformed(before, block.X), block.y, block.weight, **options)
+
+    def _mask(self, rows: np.ndarray) -> np.ndarray:
+        """Name rows in the form that nobody takes for ids."""
+        mask = np.zeros(self.n_samples_fit_, dtype=bool)
+        mask[rows] = True
+        return mask
 
     def _take_key(self, id_key: bytes) -> None:
         super()._take_key(id_key)

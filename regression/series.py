@@ -215,7 +215,9 @@ class SeriesForgetter(ForgettingState, BaseEstimator):
         Parameters
         ----------
         series : pandas.DataFrame of shape (n_hours, n_customers)
-            As given to `fit`; hours that were forgotten since may hold anything, or be missing.
+            As given to `fit`; hours that were forgotten since may hold anything, or be missing. Hours that are still
+            to be forgotten have to be what they were, and are erased at the source after `unlearn`: approximate
+            methods cut windows of them once more, and one checksum stands for all hours.
 
         Returns
         -------
@@ -243,7 +245,7 @@ class SeriesForgetter(ForgettingState, BaseEstimator):
         if checksum(series.to_numpy()[self._held]) != self._checksum:
             raise DataChangedError(
                 "The series were edited after fit: forgetting from them would not give the promised model. Restore "
-                "them, or fit again."
+                "them, or fit again. (Hours are erased after unlearn.)"
             )
         self._data = series.where(self._held)
 
