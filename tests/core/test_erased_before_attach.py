@@ -1,4 +1,4 @@
-"""Saved, erased at the source, loaded, given the data back, unlearned: rows that hold nothing any more are forgotten."""
+"""Saved, erased at the source, loaded, given the data back, unlearned: rows that hold nothing are forgotten."""
 
 import copy
 import pickle
