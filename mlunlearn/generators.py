@@ -38,8 +38,8 @@ def seeded_generators(seed: int) -> Iterator[None]:
             yield
             return
         before = torch.get_rng_state()
-        torch.default_generator.manual_seed(seed)
         try:
+            torch.default_generator.manual_seed(seed)
             yield
         finally:
             torch.set_rng_state(before)
@@ -54,11 +54,24 @@ def seeded_numpy_and_python(seed: int) -> Iterator[None]:
     seed : int
         The seed.
     """
-    numpy_before, python_before = np.random.get_state(), random.getstate()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    random.seed(seed)
+    before = np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
+        np.random.seed(seed)  # noqa: NPY002
+        random.seed(seed)
         yield
     finally:
-        np.random.set_state(numpy_before)  # noqa: NPY002
-        random.setstate(python_before)
+        _put_back(*before)
+
+
+def _put_back(numpy_state: Any, python_state: Any) -> None:
+    """Restore the generators; an interrupt is raised when that is done."""
+    interrupt = None
+    for _ in range(MOST_INTERRUPTS):
+        try:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
+            break
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt

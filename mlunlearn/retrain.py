@@ -14,6 +14,7 @@ from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
 from mlunlearn.generators import TURNS, seeded_generators
 from mlunlearn.labels import fit_labels, one_column
+from mlunlearn.nesting import no_threads_inside
 from mlunlearn.receipts import Work
 from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
 from mlunlearn.requests import ForgetRequest
@@ -112,7 +113,8 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         return Work(samples=len(block), full=len(block))
 
     def _trained(self, block: Block) -> BaseEstimator:
-        with TURNS, one_thread(), seeded_generators(derive_seeds(self.seed_, GENERATORS)[0]):
+        seed = derive_seeds(self.seed_, GENERATORS)[0]
+        with TURNS, one_thread(), seeded_generators(seed), no_threads_inside(self._template):
             return fit_labels(fresh_copy(self._template, self.seed_), block)
 
     def _rows(self, X: Any) -> Any:
