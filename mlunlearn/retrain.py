@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
-from mlunlearn.generators import TURNS, seeded_generators
+from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
 from mlunlearn.labels import fit_labels, one_column
 from mlunlearn.nesting import no_threads_inside
 from mlunlearn.receipts import Work
@@ -114,7 +114,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _trained(self, block: Block) -> BaseEstimator:
         seed = derive_seeds(self.seed_, GENERATORS)[0]
-        with TURNS, one_thread(), seeded_generators(seed), no_threads_inside(self._template):
+        with TURNS, one_thread(), KeptGenerators(), SeededGenerators(seed), no_threads_inside(self._template):
             return fit_labels(fresh_copy(self._template, self.seed_), block)
 
     def _rows(self, X: Any) -> Any:

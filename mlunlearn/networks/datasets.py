@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, default_collate
 
 from mlunlearn.checksums import checksums_of_rows
-from mlunlearn.generators import TURNS, seeded_generators
+from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
 
 _LEADING = 6  # binary digits of the positions of items that are compared
 
@@ -117,7 +117,7 @@ class DatasetRows:
         sums = checksums_of_rows(self._positions, key)
         with TURNS:
             for row in np.flatnonzero(_are_compared(self._positions)):
-                with seeded_generators(0):
+                with KeptGenerators(), SeededGenerators(0):
                     sums[row] = _checksum(self._item(self._places[row]), key)
         return sums
 
