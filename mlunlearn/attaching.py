@@ -81,6 +81,7 @@ class AttachedRows(NamedRows):
         _checksums: np.ndarray
         _label_sum: Any
         _marks: np.ndarray
+        _weighted: bool
         _n_groups: int
         _groups_of: Callable[[np.ndarray], np.ndarray]
         _check_training_input: Callable[..., tuple[Any, Any, Any]]
@@ -170,6 +171,8 @@ class AttachedRows(NamedRows):
         return self._attach(X, y, sample_weight, erased, erased_ids)
 
     def _take_data(self, X: Any, y: Any, sample_weight: Any, erased: Any = None, erased_ids: Any = None) -> None:
+        if self._weighted and sample_weight is None:
+            raise ValueError("fit was given sample_weight; pass it with the data: (X, y, sample_weight).")
         retained = self._retained()
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
         index = self._known_index(X, n_rows, retained)

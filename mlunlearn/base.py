@@ -102,6 +102,7 @@ class UnlearnerMixin(AttachedRows):
         if is_classifier(self):
             check_classification_targets(y)
         self._data = TrainingData(X, y, sample_weight, labelled=is_classifier(self))
+        self._weighted = sample_weight is not None
         if exclude is not None:
             self._exclude(exclude)
         if is_classifier(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,25 @@ from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_consistent_length, get_tags
+from sklearn.utils.metaestimators import available_if
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.checksums import checksum
 from mlunlearn.receipts import Work
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.state import Exactness, Guarantee
+
+
+def _of_one_state(name: str) -> Any:
+    """Read all steps at once: another thread may put later ones in their place while the first ones transform."""
+    inherited = getattr(Pipeline, name)
+
+    @available_if(lambda self: bool(getattr(super(UnlearningPipeline, self), name)))
+    @wraps(inherited)
+    def method(self: UnlearningPipeline, *args: Any, **params: Any) -> Any:
+        return inherited(copy.copy(self), *args, **params)
+
+    return method
 
 
 class UnlearningPipeline(UnlearnerMixin, Pipeline):
@@ -87,6 +101,17 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
     def random_state(self) -> Any:
         """The seed of the last step."""
         return getattr(self.steps[-1][1], "random_state", None)
+
+    # ----------------------------------------------------------- prediction
+
+    predict = _of_one_state("predict")
+    predict_proba = _of_one_state("predict_proba")
+    predict_log_proba = _of_one_state("predict_log_proba")
+    decision_function = _of_one_state("decision_function")
+    score_samples = _of_one_state("score_samples")
+    score = _of_one_state("score")
+    transform = _of_one_state("transform")
+    inverse_transform = _of_one_state("inverse_transform")
 
     # ------------------------------------------------------- the two hooks
 

@@ -15,7 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from mlunlearn import Retrain, SISAClassifier
 from mlunlearn.checks import flatten_state, state_differences
-from mlunlearn.generators import KeptGenerators, SeededGenerators
+from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
 from mlunlearn.receipts import Receipt
 
 FIRST, SECOND = [2, 17], [5]
@@ -92,6 +92,7 @@ class Interrupts:
             self._last[frame] = frame.f_lasti
             if self.seen == self.at:
                 self.heard &= last is None or frame.f_lasti < last or _is_call(frame.f_code, last)
+                self.heard &= _name_of(frame.f_code, frame.f_lasti) != "PUSH_EXC_INFO"  # the call before it has raised
                 self._last.clear()
                 self.raised.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
                 if self.again is not None and len(self.raised) == 1:
@@ -108,7 +109,11 @@ class Interrupts:
 
 
 def _is_call(code, place):
-    return opname[code.co_code[place]].startswith("CALL")
+    return _name_of(code, place).startswith("CALL")
+
+
+def _name_of(code, place):
+    return opname[code.co_code[place]]
 
 
 def observed(model):
@@ -135,6 +140,12 @@ def global_generators():
     )
 
 
+def free_turns():
+    """Release the lock of the process, which an interrupt where none can be leaves locked for every later trial."""
+    while TURNS._is_owned():
+        TURNS.release()
+
+
 def serve_next(model, rows, elsewhere):
     """Serve a request, if asked for in another thread, where a lock that was left locked shows; tell if it returned."""
     if not elsewhere:
@@ -155,6 +166,8 @@ def fault(fitted, states, at, again=None):
     error = interrupts.run(lambda: model.unlearn(FIRST))
     kept = global_generators() == drawn  # now, and not when the traceback is freed
     where = f"interrupted at {' and '.join(interrupts.raised) or 'nothing'} (bytecode {at}, again {again})"
+    if not interrupts.heard:
+        free_turns()
     if not kept and again is None:
         return f"{where}: a global generator was left seeded"
     found = observed(model)
