@@ -11,8 +11,8 @@ import numpy as np
 TURNS = RLock()
 """There is one of each generator in a process, so threads that train take turns.
 
-The lock stands in the caller's own statement, ``with TURNS, KeptGenerators(), SeededGenerators(0):``, where an interrupt cannot leave it
-locked, as it could in here."""
+The lock stands in the caller's own statement, ``with TURNS, KeptGenerators(), SeededGenerators(0):``, where an
+interrupt cannot leave it locked, as it could in here."""
 
 
 class KeptGenerators:

@@ -108,7 +108,15 @@ class TorchEstimator(BaseEstimator):
         """
         net = self._build()
         with seeded(seed, net.device):
-            net.initialize()
+            try:
+                net.initialize()
+            except ValueError as error:
+                if "empty parameter list" not in str(error):
+                    raise
+                raise ValueError(
+                    f"the module {type(net.module_).__name__} has no parameters, so there is nothing to train; give it "
+                    "a layer with weights."
+                ) from error
         return net
 
     def _start(self, X: np.ndarray, y: np.ndarray, classes: Any) -> np.ndarray:

@@ -85,7 +85,7 @@ def learned_state(model: Any) -> State:
         left_out |= {"seed_"}  # drawn anew at every fit, and of no use to what takes no seed
 
     def not_learned(path: str, part: Any) -> bool:
-        # a frozen distribution of scipy, as searches have them, holds the global generator, from which nothing is learned
+        # a frozen distribution of scipy holds the global generator, of which nothing is learned
         timed = WALL_CLOCK.search(path) is not None or path.endswith(".dist._random_state")
         # torch drops gradients from copies, and so do we
         history = path.endswith(("receipts_", ".grad")) or isinstance(part, (TrainingData, Receipt))

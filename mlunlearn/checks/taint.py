@@ -69,7 +69,7 @@ def find_marks(obj: Any, rows: Any, *, mark: float | None = None) -> dict[str, s
         searched as well.
     rows : array-like of numbers, shape (n_rows, ...)
         The forgotten rows: their bytes are searched for, in double, single and half precision (``float16`` and
-        ``bfloat16``), in bytes that are compressed (zlib, gzip, bzip2, xz, zip and with it ``.npz``), and written as text.
+        ``bfloat16``), in bytes that are compressed (zlib, gzip, bzip2, xz, zip and with it ``.npz``), and as text.
     mark : float or None, default=None
         What the rows were filled with: NaN, or a huge value. Then NaN and infinities, or numbers of its order of
         magnitude, are reported as well.
