@@ -77,15 +77,16 @@ class AttachedRows(NamedRows):
 
     if TYPE_CHECKING:  # what the unlearner brings along
         classes_: np.ndarray
-        guarantee: Any
         _checksums: np.ndarray
         _label_sum: Any
         _marks: np.ndarray
         _weighted: bool
-        _n_groups: int
         _groups_of: Callable[[np.ndarray], np.ndarray]
         _check_training_input: Callable[..., tuple[Any, Any, Any]]
         _is_forgotten: Callable[[np.ndarray], np.ndarray]
+
+        @property
+        def _n_groups(self) -> int: ...
 
     # ------------------------------------------------------- what is erased
 
