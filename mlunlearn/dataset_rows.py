@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from mlunlearn.checksums import checksums_of_rows
-from mlunlearn.generators import TURNS, seeded_generators
+from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
 from mlunlearn.items import Items, NamedArrays, as_array
 
 _LEADING = 6  # binary digits of the positions of items that are compared
@@ -174,7 +174,7 @@ class DatasetRows(Items):
         sums = checksums_of_rows(self._positions, key)
         with TURNS:
             for row in np.flatnonzero(_are_compared(self._positions)):
-                with seeded_generators(0):
+                with KeptGenerators(), SeededGenerators(0):
                     sums[row] = _checksum(self.item(int(row)), key)
         return sums
 
@@ -290,7 +290,7 @@ def labels_of(dataset: Any) -> np.ndarray:
     known = _known_targets(rows.dataset)
     if known is not None:
         return known[rows.places]
-    with TURNS, seeded_generators(0):
+    with TURNS, KeptGenerators(), SeededGenerators(0):
         return np.stack([rows.target(place) for place in range(len(rows))])
 
 

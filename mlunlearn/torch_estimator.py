@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Subset
 from mlunlearn.callbacks import ended_by_callback, files_in_passing, on_no_disk
 from mlunlearn.casting import CastingLoader, takes_integers, tensors
 from mlunlearn.dataset_rows import DatasetRows, labels_of, rows_of
-from mlunlearn.generators import TURNS, seeded_numpy_and_python
+from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
 from mlunlearn.items import Items
 from mlunlearn.loaders import BatchLoader, JoiningLoader, LabelledItems
 from mlunlearn.parameters import check_flag
@@ -120,7 +120,15 @@ class TorchEstimator(BaseEstimator):
         """
         net = self._build()
         with seeded(seed, net.device):
-            net.initialize()
+            try:
+                net.initialize()
+            except ValueError as error:
+                if "empty parameter list" not in str(error):
+                    raise
+                raise ValueError(
+                    f"the module {type(net.module_).__name__} has no parameters, so there is nothing to train; give it "
+                    "a layer with weights."
+                ) from error
         return net
 
     def _start(self, X: Any, y: np.ndarray, classes: Any) -> Any:
@@ -133,7 +141,7 @@ class TorchEstimator(BaseEstimator):
 
     def _output_of(self, X: Any) -> Any:
         """Return what the module puts out for two rows; what training draws later does not depend on it."""
-        with TURNS, seeded_numpy_and_python(0), torch.random.fork_rng(devices=[]):
+        with TURNS, KeptGenerators(), SeededGenerators(0):
             few = X[:2].read() if isinstance(X, Items) else X[:2]
             return self.net_.evaluation_step((tensors(few, self.net_.device, self._takes_integers()), None))
 

@@ -61,6 +61,8 @@ def check_estimator(estimator: Any, method: str, task: Task | None = None) -> No
     ValueError
         If it is for the other task.
     """
+    if estimator is None:
+        raise TypeError("estimator is None: pass the model that is to be trained, such as LogisticRegression().")
     if isinstance(estimator, type):
         raise TypeError(f"{method} takes an estimator, got the class {estimator.__name__}; pass an instance of it.")
     learns = hasattr(estimator, "fit") or hasattr(estimator, "partial_fit")

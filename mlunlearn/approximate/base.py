@@ -250,16 +250,31 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     # --------------------------------------------------------------- data
 
-    def attach_data(self, X: Any, y: Any = None, sample_weight: Any = None, *, held_out: Any = None) -> Self:
+    def attach_data(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        erased: Any = None,
+        erased_ids: Any = None,
+        held_out: Any = None,
+    ) -> Self:
         """Give a reloaded model its training data back.
 
         Parameters
         ----------
         X, y : as given to `fit`
-            Either all rows given to `fit` (those forgotten since may hold anything), or the retained rows alone, in
-            the same order.
+            All rows given to `fit`, of which those forgotten since, and those in `erased`, may hold anything; or the
+            retained rows alone, or without those in `erased`, in the same order. Items of a dataset that are erased are
+            not read, unless it has no attribute ``targets`` and `y` is not given.
         sample_weight : None
             Networks take none.
+        erased : array-like of int, boolean mask, slice or labels, default=None
+            Rows that were erased at the source already and are to be forgotten next. They are never read, and the next
+            request has to forget them all. Methods that read what they forget refuse it.
+        erased_ids : str, int or iterable of them, default=None
+            The same by the ids given to ``fit(..., sample_ids=...)``.
         held_out : tuple (X, y), Dataset or None, default=None
             As given to `fit`.
 
@@ -271,15 +286,17 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the number of rows fits neither form.
+            If the number of rows fits no form, or if the method reads what it forgets and rows are erased.
         DataChangedError
-            If the retained rows are not those the model was fitted on.
+            If the other rows are not those the model was fitted on.
         """
-        return self._attach(X, y, sample_weight, held_out)
+        return self._attach(X, y, sample_weight, erased, erased_ids, held_out)
 
-    def _take_data(self, X: Any, y: Any, sample_weight: Any, held_out: Any = None) -> None:  # type: ignore[override]
+    def _take_data(  # type: ignore[override]
+        self, X: Any, y: Any, sample_weight: Any, erased: Any = None, erased_ids: Any = None, held_out: Any = None
+    ) -> None:
         self._refuse_held_out(held_out)
-        super()._take_data(X, y, sample_weight)
+        super()._take_data(X, y, sample_weight, erased, erased_ids)
         self._held_out = HeldOut(self._read_held_out(held_out))
 
     def __sklearn_tags__(self) -> Tags:

@@ -64,7 +64,7 @@ class EditedRegressor(RegressorMixin, EditedModel):
         return _as_columns, criterion
 
     def _n_outputs(self) -> int:
-        y = self._data.labels(self._retained()[:1])
+        y = self._data.labels(self._data.positions[:1])
         return int(np.prod(y.shape[1:], dtype=int))
 
     def predict(self, X: Any) -> np.ndarray:

@@ -15,7 +15,8 @@ from tqdm.auto import tqdm
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
-from mlunlearn.generators import TURNS, seeded_generators
+from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
+from mlunlearn.nesting import no_threads_inside
 from mlunlearn.parameters import check_choice, check_count, check_positive, check_share
 from mlunlearn.receipts import Work
 from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
@@ -70,7 +71,8 @@ def train_shard(
             if sizes[part]:
                 seen, union = ends[part] if model is not None else 0, slice(0, ends[part + 1])
                 shown = block.take(np.arange(ends[part + 1])) if private else block.part(union)
-                with TURNS, seeded_generators(derive_seeds(*key, part, GENERATORS)[0]):
+                seed = derive_seeds(*key, part, GENERATORS)[0]
+                with TURNS, KeptGenerators(), SeededGenerators(seed), no_threads_inside(learner.estimator):
                     model = learner.advance(model, shown, seen, (*key, part), classes)
             trained = sizes[part] and model is not None
             spent.append(learner.samples(ends[part], int(sizes[part])) if trained else 0)

@@ -292,6 +292,24 @@ def test_another_dataset_is_noticed(frozen, blobs):
     assert model.attach_data(Items(X), y).unlearn([0]).forgotten_.sum() == 1
 
 
+def test_items_that_were_erased_are_never_read(frozen, blobs):
+    X, y, *_ = blobs
+    model = FineTuneClassifier(frozen, n_steps=1, random_state=0).fit(Items(X), y)
+    loaded = pickle.loads(pickle.dumps(model))
+    model.unlearn(ROWS)
+    items, read = Items(X), []
+
+    class Told(Items):
+        def __getitem__(self, place):
+            read.append(place)
+            return items[place]
+
+    loaded.attach_data(Told(X), y, erased=ROWS).unlearn(ROWS)
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    assert read
+    assert not set(read) & set(ROWS)
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_dataset_is_given_back_whole_or_without_what_was_forgotten(alone, frozen, blobs):
     X, y, *_ = blobs
