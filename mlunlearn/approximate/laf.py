@@ -84,7 +84,8 @@ class LAFClassifier(EditedClassifier):
     as many rows of the other, each with two steps. The receipt names the head and what describes each side. Fails
     where embeddings say little, and where the published decoder saturates: the reconstruction error is then large, and
     only the scale invariance of Adam keeps the network moving. At a large temperature the second loss hardly sees the
-    rows to forget.
+    rows to forget. The default rates are the published ones, for thousands of steps: a few dozen move a network hardly
+    at all.
 
     See Also
     --------
@@ -213,8 +214,8 @@ class LAFClassifier(EditedClassifier):
                     embedded = [view(head.embed(module, batch.X)) for batch in pair]
                     distances = [model.distance(e) for model, e in zip(describing, embedded, strict=True)]
                     separation.step(separation_loss(*distances))
-                    moved = [_moved(run, module, batch) for batch in pair]
-                    alignment.step(alignment_loss(*moved, self.temperature))
+                    kept_moved, gone_moved = (_moved(run, module, batch) for batch in pair)
+                    alignment.step(alignment_loss(kept_moved, gone_moved, self.temperature))
         return {"head": head.name, **described}
 
     def _refuse_few(self, n_rows: int) -> None:

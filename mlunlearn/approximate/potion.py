@@ -137,7 +137,8 @@ class PotionClassifier(DampenedClassifier):
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> dict[str, Any]:
         enough = self.rho * run.accuracy(module, forget)
         dampener = self._dampener(module, run)
-        share, shares = _FIRST * len(forget) / (len(forget) + len(retain)), []
+        share = _FIRST * len(forget) / (len(forget) + len(retain))
+        shares: list[float] = []
         while not shares or percentile_of(share) >= 100 * (1 - self.max_dampened):
             shares.append(share)
             share *= _GROWTH

@@ -14,6 +14,7 @@ from mlunlearn.networks.loop import adam, descend
 
 _KL_WEIGHT = 0.025
 _FLOOR = 1e-3  # of a Gaussian's variance, as a share of that of all embeddings
+_TINY = 1e-30  # the least that is added where all embeddings are the same
 
 
 class Autoencoder(nn.Module):
@@ -225,6 +226,6 @@ def fit_gaussian(embeddings: Tensor, scale: float) -> Gaussian:
     values = embeddings.double().cpu().numpy()
     width = values.shape[1]
     covariance = ledoit_wolf(values)[0] if len(values) > 1 else np.zeros((width, width))
-    covariance = covariance + max(_FLOOR * scale, np.finfo(np.float32).tiny) * np.eye(width)
+    covariance = covariance + max(_FLOOR * scale, _TINY) * np.eye(width)
     root = np.linalg.inv(np.linalg.cholesky(covariance))
     return Gaussian(embeddings.mean(dim=0), torch.as_tensor(root).to(embeddings))

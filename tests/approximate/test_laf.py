@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.frozen import FrozenEstimator
 from torch import nn
@@ -35,6 +35,7 @@ def spying():
     return Spying
 
 
+@settings(max_examples=30)
 @given(distances, distances)
 def test_the_bound_and_the_range_of_the_first_loss(retain, forget):
     retain, forget = (torch.tensor(values, dtype=torch.float64) for values in (retain, forget))
