@@ -14,13 +14,16 @@ from mlunlearn.networks.curvature import (
 )
 from mlunlearn.networks.divergences import cosine_distance, entropy, js, kl, soft_cross_entropy
 from mlunlearn.networks.fresh import Rebuild, Reset, reset_parameters, shrink
+from mlunlearn.networks.gradients import mean_gradient
 from mlunlearn.networks.layers import Head, find_head, forward, recorded
 from mlunlearn.networks.loop import Descent, adam, adamw, cosine, descend, drops, sgd
+from mlunlearn.networks.restriction import GradientRestrictedClassifier
 
 __all__ = [
     "Batch",
     "DatasetRows",
     "Descent",
+    "GradientRestrictedClassifier",
     "Head",
     "NamedArrays",
     "Rebuild",
@@ -47,6 +50,7 @@ __all__ = [
     "kl",
     "labels_of",
     "logits_of",
+    "mean_gradient",
     "per_sample_gradients",
     "recorded",
     "reset_parameters",
