@@ -1,17 +1,31 @@
 """Methods that edit a trained network, for any torch classifier: approximate, and measured against retraining."""
 
+from mlunlearn.approximate.cfk import CFkClassifier
 from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.euk import EUkClassifier
 from mlunlearn.approximate.finetune import FineTuneClassifier
+from mlunlearn.approximate.l1_sparse import L1SparseClassifier
 from mlunlearn.approximate.lotus import LoTUSClassifier
+from mlunlearn.approximate.neggrad import NegGradClassifier
+from mlunlearn.approximate.neggrad_plus import NegGradPlusClassifier
 from mlunlearn.approximate.regressor import EditedRegressor
+from mlunlearn.approximate.restart import RestartClassifier
 from mlunlearn.approximate.run import Run
 from mlunlearn.approximate.scrub import SCRUBClassifier
+from mlunlearn.approximate.shrink_perturb import ShrinkPerturbClassifier
 
 __all__ = [
+    "CFkClassifier",
+    "EUkClassifier",
     "EditedClassifier",
     "EditedRegressor",
     "FineTuneClassifier",
+    "L1SparseClassifier",
     "LoTUSClassifier",
+    "NegGradClassifier",
+    "NegGradPlusClassifier",
+    "RestartClassifier",
     "Run",
     "SCRUBClassifier",
+    "ShrinkPerturbClassifier",
 ]

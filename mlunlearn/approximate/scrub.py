@@ -8,10 +8,11 @@ from typing import Any, Literal, Self
 from torch import Tensor, nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.learning import OPTIMIZERS, Optimizer, make_optimizer
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Batch, Rows
 from mlunlearn.networks.divergences import kl
-from mlunlearn.networks.loop import adam, drops, sgd
+from mlunlearn.networks.loop import drops
 from mlunlearn.parameters import check_choice, check_count, check_positive
 
 
@@ -99,7 +100,7 @@ class SCRUBClassifier(EditedClassifier):
         gamma: float = 1.0,
         temperature: float = 2.0,
         lr: float = 5e-4,
-        optimizer: Literal["adam", "sgd"] = "adam",
+        optimizer: Optimizer = "adam",
         weight_decay: float = 5e-4,
         batch_size: int | None = None,
         forget_batch_size: int | None = None,
@@ -153,7 +154,7 @@ class SCRUBClassifier(EditedClassifier):
         return cls(estimator, **{**(small if scale == "small" else large), **others})
 
     def _check_settings(self) -> None:
-        check_choice("optimizer", self.optimizer, ("adam", "sgd"))
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_count("max_epochs", self.max_epochs)
         check_count("forget_epochs", self.forget_epochs, at_least=0)
         for name in ("temperature", "lr"):
@@ -184,13 +185,8 @@ class SCRUBClassifier(EditedClassifier):
             module,
             loss_of,
             chain.from_iterable(epochs),
-            optimizer=self._make_optimizer(),
+            optimizer=make_optimizer(self.optimizer, self.lr, self.weight_decay),
             n_steps=n_forget + self.max_epochs * retain.n_steps(sizes[1]),
             schedule=drops(0.5, 0.8, 0.9),
             label="scrubbing",
         )
-
-    def _make_optimizer(self) -> Any:
-        if self.optimizer == "adam":
-            return adam(self.lr, self.weight_decay)
-        return sgd(self.lr, momentum=0.9, weight_decay=self.weight_decay)
