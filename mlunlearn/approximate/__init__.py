@@ -1,5 +1,6 @@
 """Methods that edit a trained network, for any torch classifier: approximate, and measured against retraining."""
 
+from mlunlearn.approximate.bad_teacher import BadTeacherClassifier
 from mlunlearn.approximate.cfk import CFkClassifier
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.euk import EUkClassifier
@@ -8,13 +9,16 @@ from mlunlearn.approximate.l1_sparse import L1SparseClassifier
 from mlunlearn.approximate.lotus import LoTUSClassifier
 from mlunlearn.approximate.neggrad import NegGradClassifier
 from mlunlearn.approximate.neggrad_plus import NegGradPlusClassifier
+from mlunlearn.approximate.random_label import RandomLabelClassifier
 from mlunlearn.approximate.regressor import EditedRegressor
 from mlunlearn.approximate.restart import RestartClassifier
 from mlunlearn.approximate.run import Run
 from mlunlearn.approximate.scrub import SCRUBClassifier
+from mlunlearn.approximate.scrub_rewind import SCRUBRewindClassifier
 from mlunlearn.approximate.shrink_perturb import ShrinkPerturbClassifier
 
 __all__ = [
+    "BadTeacherClassifier",
     "CFkClassifier",
     "EUkClassifier",
     "EditedClassifier",
@@ -24,8 +28,10 @@ __all__ = [
     "LoTUSClassifier",
     "NegGradClassifier",
     "NegGradPlusClassifier",
+    "RandomLabelClassifier",
     "RestartClassifier",
     "Run",
     "SCRUBClassifier",
+    "SCRUBRewindClassifier",
     "ShrinkPerturbClassifier",
 ]
