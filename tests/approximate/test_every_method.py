@@ -41,6 +41,7 @@ METHODS = [
     for value in vars(mlunlearn.approximate).values()
     if inspect.isclass(value) and issubclass(value, EditedClassifier) and value is not EditedClassifier
 ]
+ONE_FOR_EACH_NEED = list({method.needs: method for method in reversed(METHODS)}.values())
 # Settings of the toy task: a control that trains for a fifth of the time is not meant to be near.
 FOR_THE_TOY_TASK = {"RestartClassifier": {"budget": 1.0}}
 # Settings in which all buffers of a network are free to move.
@@ -65,16 +66,30 @@ def test_the_list_is_not_short():
     assert {"FineTuneClassifier", "LoTUSClassifier", "SCRUBClassifier"} <= {method.__name__ for method in METHODS}
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")  # scikit-learn's own check
-@parametrize_with_checks(
-    [method(small_net(max_epochs=5, lr=0.05), random_state=0) for method in METHODS],
-    expected_failed_checks=lambda estimator: NO_WEIGHTS,
-)
+def follows_scikit_learn(methods):
+    """Run scikit-learn's whole list on methods, over a net that is as small and trains as short as the list allows."""
+    ignored = pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")  # its own check
+    net = {"max_epochs": 4, "lr": 0.1, "batch_size": 64}
+    checks = parametrize_with_checks(
+        [method(small_net(**net), random_state=0) for method in methods],
+        expected_failed_checks=lambda estimator: NO_WEIGHTS,
+    )
+    return lambda test: ignored(checks(test))
+
+
+@follows_scikit_learn(ONE_FOR_EACH_NEED)
 def test_scikit_learn_rules(estimator, check):
     check(estimator)
 
 
-@parametrize_with_unlearner_checks([method(small_net(max_epochs=2), random_state=0) for method in METHODS])
+@pytest.mark.slow
+@follows_scikit_learn([method for method in METHODS if method not in ONE_FOR_EACH_NEED])
+def test_scikit_learn_rules_of_the_other_methods(estimator, check):
+    """`fit` and `predict` are the base's, so that methods of the same needs differ here by their settings alone."""
+    check(estimator)
+
+
+@parametrize_with_unlearner_checks([method(small_net(max_epochs=1), random_state=0) for method in METHODS])
 def test_the_promises_of_unlearning(estimator, check):
     if check is check_unlearning_moves_towards_retraining:
         settings = FOR_THE_TOY_TASK.get(type(estimator).__name__, {})
