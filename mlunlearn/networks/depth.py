@@ -29,7 +29,8 @@ class Layer:
     >>> import torch
     >>> from torch import nn
     >>> from mlunlearn.networks.depth import ordered_layers
-    >>> ordered_layers(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False)), torch.zeros(1, 3))[0].parts
+    >>> net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False)).eval()
+    >>> ordered_layers(net, torch.zeros(1, 3))[0].parts
     ('0', '1')
     """
 
