@@ -5,6 +5,7 @@ from mlunlearn.approximate.finetune import FineTuneClassifier
 from mlunlearn.approximate.lotus import LoTUSClassifier
 from mlunlearn.approximate.regressor import EditedRegressor
 from mlunlearn.approximate.run import Run
+from mlunlearn.approximate.salun import SalUnClassifier
 from mlunlearn.approximate.scrub import SCRUBClassifier
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "LoTUSClassifier",
     "Run",
     "SCRUBClassifier",
+    "SalUnClassifier",
 ]

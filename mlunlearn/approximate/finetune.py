@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.run import Run
-from mlunlearn.networks.batches import Batch, Rows
+from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.budgets import default_steps
 from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.parameters import check_count, check_flag, check_positive
@@ -110,14 +110,11 @@ class FineTuneClassifier(EditedClassifier):
             check_flag(name, getattr(self, name))
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
-        def loss_of(batch: Batch) -> Tensor:
-            return run.loss(run.outputs(module, batch), batch.y)
-
         batch_size = self.batch_size or run.batch_size
         n_steps = self.n_steps or self._default_steps(len(retain), batch_size, run)
         run.descend(
             module,
-            loss_of,
+            run.training_loss(module),
             retain.steps(batch_size, n_steps, run.seed("batches")),
             optimizer=adam(self.lr),
             n_steps=n_steps,

@@ -13,6 +13,7 @@ from mlunlearn.networks.curvature import (
 from mlunlearn.networks.datasets import DatasetRows, labels_of
 from mlunlearn.networks.divergences import cosine_distance, entropy, js, kl, soft_cross_entropy
 from mlunlearn.networks.fresh import Rebuild, Reset, reset_parameters, shrink
+from mlunlearn.networks.gradients import mean_gradient, top_share
 from mlunlearn.networks.layers import Head, find_head, forward, recorded
 from mlunlearn.networks.loop import Descent, adam, adamw, cosine, descend, drops, sgd
 
@@ -45,6 +46,7 @@ __all__ = [
     "kl",
     "labels_of",
     "logits_of",
+    "mean_gradient",
     "per_sample_gradients",
     "recorded",
     "reset_parameters",
@@ -52,4 +54,5 @@ __all__ = [
     "shrink",
     "soft_cross_entropy",
     "step_batches",
+    "top_share",
 ]
