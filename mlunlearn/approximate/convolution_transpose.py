@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.run import Run
@@ -144,7 +144,7 @@ class ConvolutionTransposeClassifier(EditedClassifier):
         return {"transposed": transposed}
 
 
-def square_kernels(module: nn.Module) -> list[nn.Parameter]:
+def square_kernels(module: nn.Module) -> list[Tensor]:
     """List the kernels that can be transposed.
 
     Parameters
@@ -154,7 +154,7 @@ def square_kernels(module: nn.Module) -> list[nn.Parameter]:
 
     Returns
     -------
-    list of torch.nn.Parameter
+    list of torch.Tensor
         Of two-dimensional convolutions, as high as wide, larger than one by one, and free to change.
 
     Raises

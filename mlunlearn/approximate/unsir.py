@@ -170,7 +170,7 @@ class UNSIRClassifier(EditedClassifier):
         batch_size = self.batch_size or run.batch_size
         kept, n_classes = self._kept(retain, batch_size, run)
         spread = spread_of(kept, batch_size, type(self).__name__)
-        shape = numbers(next(kept.where([0]).in_order(1)), type(self).__name__).shape[1:]
+        shape = numbers(next(kept.draw(1, run.seed("shape")).in_order(1)), type(self).__name__).shape[1:]
         noise, labels = self._learn_noise(spread, shape, run)
         copies = self.n_copies or max(round(_CLASSES_WORTH * len(kept) / n_classes / self.n_noise), 1)
         repair_steps = self.repair_steps or default_steps(len(kept), batch_size, epochs=1, at_least=20)

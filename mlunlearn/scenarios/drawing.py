@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ def read_labels(y: ArrayLike, name: str = "y") -> NDArray[Any]:
 
 def known_names(names: Any, y: NDArray[Any], where: str) -> list[Any]:
     """Read names of classes, and refuse those that are not there."""
-    wanted: Sequence[Any] = [names] if np.ndim(names) == 0 else list(names)
+    wanted: list[Any] = [names] if np.ndim(names) == 0 else list(names)
     there = set(y.tolist())
     unknown = [name for name in wanted if name not in there]
     if unknown or not len(wanted):
