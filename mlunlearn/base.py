@@ -337,4 +337,3 @@ class UnlearnerMixin(AttachedRows):
     def _groups_of(self, rows: np.ndarray) -> np.ndarray:
         """Part that each row is in."""
         return np.zeros(len(rows), dtype=np.intp)
-

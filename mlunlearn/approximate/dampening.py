@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.run import Run
-from mlunlearn.networks.batches import Batch, Inputs, Rows
+from mlunlearn.casting import Inputs
+from mlunlearn.networks.batches import Batch, Rows
 from mlunlearn.networks.curvature import Loss, Vector, mean_over_samples
 from mlunlearn.networks.gradients import mean_over_batches
 from mlunlearn.parameters import check_choice, check_count, check_flag

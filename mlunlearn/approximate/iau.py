@@ -6,7 +6,7 @@ import math
 from typing import Any, Literal, Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.held_out import kept, require_held_out
@@ -152,13 +152,9 @@ class IAUClassifier(EditedClassifier):
 
     def _direction(self, module: nn.Module, run: Run) -> Vector:
         """Return the gradients that the step goes down, or their signs."""
-
-        def loss(output: Tensor, y: Any) -> Tensor:
-            return run.loss(run.read_outputs(output), y)
-
         size = self.batch_size or run.batch_size
         sides = (run.progress(rows.in_order(size), "gradients") for rows in (run.retain, run.forget))
-        retain, forget = (mean_gradient(module, loss, ((batch.X, batch.y) for batch in side)) for side in sides)
+        retain, forget = (mean_gradient(module, run.training_loss(module), side) for side in sides)
         gradient = add(retain, forget, -1.0)
         return signs(gradient) if self.step == "sign" else gradient
 

@@ -78,9 +78,11 @@ def learn(
         Steps taken.
     """
 
+    training_loss = run.training_loss(module)
+
     def loss_of(numbered: tuple[int, Batch]) -> Tensor:
         step, batch = numbered
-        loss = run.loss(run.outputs(module, batch), batch.y)
+        loss = training_loss(batch)
         added = None if penalty is None else penalty(step)
         return loss if added is None else loss + added
 

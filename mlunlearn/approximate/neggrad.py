@@ -76,6 +76,7 @@ class NegGradClassifier(EditedClassifier):
     """
 
     needs = frozenset({"forget", "forget_labels"})
+    takes_held_out = True
 
     def __init__(
         self,

@@ -89,6 +89,7 @@ class NegGradPlusClassifier(EditedClassifier):
 
     needs = frozenset({"retain", "retain_labels", "forget", "forget_labels"})
     moves_buffers = True
+    takes_held_out = True
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from mlunlearn.networks.curvature import (
 )
 from mlunlearn.networks.divergences import cosine_distance, entropy, js, kl, soft_cross_entropy
 from mlunlearn.networks.fresh import Rebuild, Reset, reset_parameters, shrink
-from mlunlearn.networks.gradients import mean_gradient
+from mlunlearn.networks.gradients import mean_gradient, top_share
 from mlunlearn.networks.layers import Head, find_head, forward, recorded
 from mlunlearn.networks.loop import Descent, adam, adamw, cosine, descend, drops, sgd
 from mlunlearn.networks.restriction import GradientRestrictedClassifier
@@ -58,4 +58,5 @@ __all__ = [
     "shrink",
     "soft_cross_entropy",
     "step_batches",
+    "top_share",
 ]
