@@ -164,7 +164,7 @@ class Audit:
             about,
             dict(cost or {}),
             missing,
-            notes_on(predictions),
+            notes_on(predictions, verdict),
             worst_off(exposures(predictions)),
             predictions,
             dict(ids or {}),
