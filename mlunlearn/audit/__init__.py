@@ -10,6 +10,7 @@ from mlunlearn.audit.attacks.shadow import residual_features, shadow_attack
 from mlunlearn.audit.attacks.swap import swap_advantage, swap_quality
 from mlunlearn.audit.attacks.threshold import threshold_attack
 from mlunlearn.audit.compare import Comparison, compare
+from mlunlearn.audit.costs import plot_costs
 from mlunlearn.audit.exchangeability import Comparability, comparability
 from mlunlearn.audit.intervals.bootstrap import BootstrapInterval, bootstrap_interval
 from mlunlearn.audit.metrics.accuracy import (
@@ -89,6 +90,7 @@ __all__ = [
     "membership_statistic",
     "modified_entropy",
     "nomus",
+    "plot_costs",
     "relative_test",
     "residual_features",
     "row_differences",

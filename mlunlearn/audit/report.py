@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
 from mlunlearn.seeds import root_seed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FORMAT = 2
@@ -233,26 +234,33 @@ class Audit:
             raise ValueError("this audit was loaded from a file, which holds no predictions of single rows.")
         return self.predictions
 
-    def plot(self, path: str | Path | None = None) -> Figure:
+    def plot(
+        self, path: str | Path | None = None, *, ax: Axes | None = None, panel: Literal["verdict", "curves"] = "verdict"
+    ) -> Figure:
         """Draw the verdict's statistics beside what is chance, and the ROC curves of all models.
 
         Parameters
         ----------
         path : str, Path or None, default=None
             Where to write the figure; the ending decides the format.
-
-        See Also
-        --------
-        mlunlearn.audit.figure.draw_verdict, mlunlearn.audit.figure.draw_curves : The panels, on axes of one's own.
+        ax : matplotlib.axes.Axes or None, default=None
+            Where to draw one panel; None makes a figure with all of them.
+        panel : {"verdict", "curves"}, default="verdict"
+            Which panel to draw on `ax`.
 
         Returns
         -------
         matplotlib.figure.Figure
             The figure. Its text alternative is the table.
-        """
-        from mlunlearn.audit.figure import draw
 
-        figure = draw(self)
+        Raises
+        ------
+        ValueError
+            If there is no such panel: curves need forgotten rows.
+        """
+        from mlunlearn.audit.figure import draw, draw_panel
+
+        figure = draw(self) if ax is None else draw_panel(self, panel, ax)
         if path is not None:
             is_png = Path(path).suffix.lower() == ".png"
             figure.savefig(path, metadata={"Description": str(self)} if is_png else None)
