@@ -43,6 +43,7 @@ from mlunlearn.audit.statistics import (
     level_statistic,
     membership_statistic,
 )
+from mlunlearn.audit.swapped import SwapAudit, swap_audit
 from mlunlearn.audit.verdict import Verdict, decide
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Predictions",
     "RelativeTest",
     "Statistic",
+    "SwapAudit",
     "Verdict",
     "accuracy",
     "accuracy_gap",
@@ -100,6 +102,7 @@ __all__ = [
     "shadow_attack",
     "svc_attack",
     "swap_advantage",
+    "swap_audit",
     "swap_quality",
     "target_kinds",
     "threshold_attack",

@@ -97,8 +97,8 @@ class Comparability:
             return f"{why}: {chance} (AUC {self.auc:.3f}).{within}{unmatched}"
         return (
             f"Forgotten rows differ from unseen ones even for retrained models (AUC {self.auc:.3f}): attacks against "
-            f"these unseen rows say nothing of unlearning; pass non_members=(X, y) that are like the forgotten rows."
-            f"{unmatched}"
+            "these unseen rows say nothing of unlearning; pass non_members=(X, y) that are like the forgotten rows, or "
+            f"exchange the two with swap_audit.{unmatched}"
         )
 
 

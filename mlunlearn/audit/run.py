@@ -139,7 +139,8 @@ def audit(
 
     First it is tested whether forgotten and unseen rows are alike to the references on average, or within labels. If
     not, all statistics compare with the spread between references (Student's test with K - 1 degrees of freedom), and
-    attacks against these unseen rows are left out of the printed table; pass `non_members`. If they are alike, the
+    attacks against these unseen rows are left out of the printed table; pass `non_members`, or where there are none
+    call `mlunlearn.audit.swap_audit`. If they are alike, the
     first two statistics permute rows. That is exact where rows are exchangeable indeed: say `exchangeable` if that is
     known. Else rows may have been chosen together, such as neighbours, and a model errs on all of them at once. So the
     p-value is averaged over the factors by which the standard error may be too small: before the references are seen,
