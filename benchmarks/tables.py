@@ -165,9 +165,9 @@ def _power() -> str:
     return (
         f"**How often the verdict is *distinguishable*** (stated rate for exact models {found['alpha']:g}, with 95 % "
         "intervals; share of the forgotten rows left in the model; trees are decision trees, networks learn their data "
-        "by heart; neighbours: forgotten rows near each other; `python -m benchmarks.audit_power`). Where there are few "
-        "repetitions the intervals say so. The last two columns are the rule that was replaced, an interval round the "
-        "strongest attack's folded AUC.\n\n"
+        "by heart; neighbours: forgotten rows near each other; `python -m benchmarks.audit_power`). Where there are "
+        "few repetitions the intervals say so. The last two columns are the rule that was replaced, an interval round "
+        "the strongest attack's folded AUC.\n\n"
         f"{_table([*head, 'old rule, 35 %', 'old rule, nothing forgotten'], rows)}"
     )
 
