@@ -56,6 +56,14 @@ def short_table(rows: Sequence[Row], *, refused: bool) -> pd.DataFrame:
     )
 
 
+def title_of(about: Mapping[str, Any]) -> str:
+    """What was audited, on how many rows, against how many references."""
+    guarantee = about.get("guarantee")
+    of = f" of {about['method']}" if "method" in about else ""
+    sizes = ", ".join(f"{n} {name}" for name, n in about["sizes"].items())
+    return f"Audit{of}{f' ({guarantee})' if guarantee else ''}: {sizes} rows, {about['n_references']} references"
+
+
 def notes_on(predictions: Predictions, verdict: Verdict) -> tuple[str, ...]:
     """What a reader has to know: references that agree, and what few of them cannot show."""
     notes = []
@@ -78,6 +86,19 @@ def notes_on(predictions: Predictions, verdict: Verdict) -> tuple[str, ...]:
     if len(predictions.references) == 2:
         notes.append("With two references the intervals do not contain the difference between seeds.")
     return tuple(notes)
+
+
+def remarks_on(cost: Mapping[str, float], about: Mapping[str, Any]) -> list[str]:
+    """Time against retraining, and forgotten rows with twins, where either is known."""
+    remarks = []
+    if "speedup" in cost:
+        remarks.append(f"Unlearning took {cost['seconds']:.3g} s, {cost['speedup']:.3g} times as fast as retraining.")
+    if about.get("twins"):
+        remarks.append(
+            f"{about['twins']} forgotten rows have identical twins among the retained rows: what these still say, no "
+            "model can forget."
+        )
+    return remarks
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -160,8 +160,8 @@ def over_rows(
         drawn = _permuted(differences, is_forget, strata, weights, seed)
 
         def tail(factors: Floats) -> Floats:
-            below = np.searchsorted(drawn, abs(estimate) * factors * (1.0 - 1e-9))
-            return (1.0 + len(drawn) - below) / (1.0 + len(drawn))
+            as_large = len(drawn) - np.searchsorted(drawn, abs(estimate) * factors * (1.0 - 1e-9))
+            return np.asarray((1.0 + as_large) / (1.0 + len(drawn)), dtype=np.float64)
     else:
 
         def tail(factors: Floats) -> Floats:
