@@ -371,12 +371,9 @@ class Audit:
         """Return the same for notebooks."""
         from html import escape
 
-        first, *others = [f"<p>{escape(line)}</p>" for line in self._headlines()]
-        parts = [
-            f"<p>{escape(title_of(self.about))}</p>",
-            first.replace("<p>", "<p><b>").replace("</p>", "</b></p>"),
-            *others,
-        ]
+        lines = (title_of(self.about), *self._headlines())
+        title, first, *others = [f"<p>{escape(line)}</p>" for line in lines]
+        parts = [title, first.replace("<p>", "<p><b>").replace("</p>", "</b></p>"), *others]
         parts += [verdict_table(self.verdict).to_html(index=False), f"<p>{escape(DESCRIPTION)}</p>"]
         parts += [short_table(self.rows, refused=self._refused).to_html(index=False)]
         return "".join([*parts, *(f"<p>{escape(remark)}</p>" for remark in self._remarks())])
