@@ -144,9 +144,9 @@ def audit(
     first two statistics permute rows. That is exact where rows are exchangeable indeed: say `exchangeable` if that is
     known. Else rows may have been chosen together, such as neighbours, and a model errs on all of them at once. So the
     p-value is averaged over the factors by which the standard error may be too small: before the references are seen,
-    none with a chance of one third, and else more than x with a chance of 1 / x; then each weighs as much as it
-    explains how far references are apart. If these are as far as independent rows explain, differences of 5.3, 4.7,
-    3.4 and 2.9 standard errors are found with two, three, five and ten references (5 %; two statistics at two
+    none with a chance of one half, and else more than x with a chance of 1 / x; then each weighs as much as it
+    explains how far references are apart. If these are as far as independent rows explain, differences of 4.4, 4.1,
+    3.1 and 2.7 standard errors are found with two, three, five and ten references (5 %; two statistics at two
     references, four at more), and of 2.5 where exchangeability is known. For the performance, or where rows are not
     alike, it is 25, 8.9, 4.3 and 3.1 standard deviations of retrained models.
 

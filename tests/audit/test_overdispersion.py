@@ -62,7 +62,7 @@ def test_on_average_over_the_factors_errors_are_as_stated(df):
     assert alarms(rng, factors, df, 0.05) == pytest.approx(0.05, abs=0.008)
 
 
-@pytest.mark.parametrize(("df", "worst"), [(2, 0.12), (4, 0.09), (9, 0.08)])
+@pytest.mark.parametrize(("df", "worst"), [(2, 0.13), (4, 0.1), (9, 0.08)])
 @pytest.mark.parametrize("factor", [1.0, 1.5, 2.0, 3.0, 10.0])
 def test_no_factor_makes_many_more_errors(df, worst, factor):
     """3,000 draws: a share of 12 % has a standard error of 0.6 %."""
