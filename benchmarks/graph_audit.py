@@ -4,13 +4,15 @@
 
 Every repetition draws a block model, trains a model, forgets a share, and audits the model itself (nothing unlearned)
 and one that was retrained with a seed of its own (nothing left to find). Writes one JSON file to
-``benchmarks/results/``: false alarms and power of the verdict; the spread of a figure over graphs, over seeds on one
-graph, and the standard error over nodes that the audit states; how often intervals cover the mean over graphs.
+``benchmarks/results/`` as it goes, and goes on where it was interrupted: false alarms and power of the verdict; the
+spread of a figure over graphs, over seeds on one graph, and the standard error over nodes that the audit states; how
+often intervals cover the mean over graphs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
 from functools import partial
 
@@ -19,7 +21,7 @@ import torch
 from sklearn.base import clone
 from torch_geometric.nn import GCN
 
-from benchmarks.common import write_results
+from benchmarks.common import RESULTS, write_results
 from mlunlearn.graph import (
     LinkPredictor,
     NodeClassifier,
@@ -96,19 +98,26 @@ def summary(rows):
 
 
 def main():
-    """Run all repetitions, and write what came out."""
+    """Run the repetitions that are missing, and write what came out after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--graphs", type=int, default=100)
-    parser.add_argument("--references", type=int, default=3)
+    parser.add_argument("--references", type=int, default=5)
     parser.add_argument("--tasks", nargs="+", choices=FIGURES, default=list(FIGURES))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    record = {"setting": vars(options), "alpha": 0.05, "tasks": {}}
+    setting = {"references": options.references}
+    path = RESULTS / "graph_audit.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
+    if record.get("setting") != setting:
+        record = {"setting": setting, "alpha": 0.05, "tasks": {}}
     for task in options.tasks:
-        rows = [repetition(task, seed, options.references) for seed in range(options.graphs)]
-        record["tasks"][task] = {"figure": FIGURES[task], **summary(rows), "rows": rows}
-        print(task, summary(rows), flush=True)
-        write_results("graph_audit", record)
+        rows = record["tasks"].get(task, {"rows": []})["rows"]
+        for seed in range(len(rows), options.graphs):
+            rows.append(repetition(task, seed, options.references))
+            print(task, seed, rows[-1], flush=True)
+            if len(rows) > 1:
+                record["tasks"][task] = {"figure": FIGURES[task], **summary(rows), "rows": rows}
+                write_results("graph_audit", record)
 
 
 if __name__ == "__main__":
