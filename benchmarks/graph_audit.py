@@ -31,6 +31,7 @@ from mlunlearn.graph import (
     split_edges,
     stochastic_block_model,
 )
+from mlunlearn.graph.audit.judging import Judge
 from mlunlearn.graph.training import redraw
 
 FIGURES = {"links": "auc_unseen", "nodes": "auc_unseen", "edges of nodes": "accuracy_test"}
@@ -64,15 +65,19 @@ def setting(task, seed):
 
 
 def repetition(task, seed, n_references):
-    """Audit an exact model and one that forgot nothing."""
+    """Audit an exact model and one that forgot nothing; where rows are exchangeable, also by an audit that knows it."""
     model, data, request = setting(task, seed)
     methods = {"exact": retrain_anew(10_000 + seed)}
     result = audit_graph(model, data, methods=methods, n_references=n_references, random_state=seed, **request)
+    told = {"exact": "exact", "original": "Original"} if task != "edges of nodes" else {}
+    judge = Judge(result.references, result.answers["Original"], True, 0.05, seed)
+    verdicts = {who: judge.judge(result.answers[name]) for who, name in told.items()}
     figure = FIGURES[task]
     exact = result.figures["exact"][figure]
     return {
         "exact": result.verdicts["exact"].decision,
         "original": result.verdicts["Original"].decision,
+        **{f"{who}, said to be exchangeable": verdict.decision for who, verdict in verdicts.items()},
         "figure": exact.estimate,
         "standard_error": exact.standard_error,
         "sd_of_seeds": result.spread[figure],
@@ -84,9 +89,10 @@ def summary(rows):
     figures = np.array([row["figure"] for row in rows])
     errors = np.array([row["standard_error"] for row in rows])
     covered = np.abs(figures - figures.mean()) <= 1.96 * errors
+    audited = [who for who in rows[0] if who.startswith(("exact", "original"))]
     return {
         "graphs": len(rows),
-        "verdicts": {who: dict(Counter(row[who] for row in rows)) for who in ("exact", "original")},
+        "verdicts": {who: dict(Counter(row[who] for row in rows)) for who in audited},
         "figure": {
             "mean": figures.mean(),
             "sd_over_graphs": figures.std(ddof=1),

@@ -176,11 +176,24 @@ def _graph_power() -> str:
     found = json.loads((RESULTS / "graph_audit.json").read_text(encoding="utf-8"))
     rows = []
     for name, task in found["tasks"].items():
-        said = [[run[who] for run in task["rows"]].count("distinguishable from one") for who in ("exact", "original")]
+        whose = ["exact", "original"]
+        whose += [f"{who}, said to be exchangeable" for who in whose]
+        said = [[run.get(who) for run in task["rows"]].count("distinguishable from one") for who in whose]
+        told = whose[-1] in task["rows"][0]
         spread = statistics.stdev(run["figure"] for run in task["rows"])
         error = statistics.mean(run["standard_error"] for run in task["rows"])
-        rows.append([name, str(len(task["rows"])), *map(str, said), f"{spread:.3f}", f"{error:.3f}"])
-    head = ["request", "graphs", "exact model", "nothing forgotten", "sd of AUC unseen over graphs", "stated error"]
+        counts = [*map(str, said[:2]), *(map(str, said[2:]) if told else ("", ""))]
+        rows.append([name, str(len(task["rows"])), *counts, f"{spread:.3f}", f"{error:.3f}"])
+    head = [
+        "request",
+        "graphs",
+        "exact model",
+        "nothing forgotten",
+        "exact, said to be exchangeable",
+        "nothing forgotten, said so",
+        "sd of AUC unseen over graphs",
+        "stated error",
+    ]
     return (
         "**How often the graph audit says *distinguishable*** (generated block models; beside it the error of AUC "
         "unseen that one audit states, and its standard deviation over graphs; "
