@@ -100,9 +100,10 @@ def test_weights_and_risks():
     model = SISAClassifier(GaussianNB(), n_shards=3, random_state=0)
     model.fit(X, Y, weight, deletion_probability=risk).unlearn(GONE)
     assert verify(model, X[LEFT], Y[LEFT], weight[LEFT], deletion_probability=risk).differences == {}
-    assert not verify(model, X[LEFT], Y[LEFT], weight[LEFT])  # with other shards
+    other = {"deletion_probability": risk[::-1].copy()}
+    assert not verify(model, X[LEFT], Y[LEFT], weight[LEFT], **other)  # with other shards
     with pytest.raises(DataChangedError):
-        verify(model, X[LEFT], Y[LEFT])
+        verify(model, X[LEFT], Y[LEFT], weight[LEFT][::-1], deletion_probability=risk)
 
 
 class Careless(Retrain):
