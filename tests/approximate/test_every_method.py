@@ -82,7 +82,10 @@ NO_WEIGHTS = {
         "check_classifiers_one_label_sample_weights",
     )
 }
-every_method = pytest.mark.parametrize("method", METHODS)
+every_method = pytest.mark.parametrize(
+    "method",
+    [*ONE_FOR_EACH_NEED, *(pytest.param(method, marks=pytest.mark.slow) for method in OTHERS)],
+)
 ROWS = np.arange(0, 30)
 
 
