@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.learning import learn
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.adoption import final_of
 from mlunlearn.networks.batches import Rows
@@ -132,12 +133,13 @@ class ConvolutionTransposeClassifier(EditedClassifier):
         batch_size = self.batch_size or run.batch_size
         n_steps = self.n_steps or default_steps(len(retain), batch_size, epochs=3, at_least=50)
         transposed = transpose_kernels(module)
-        run.descend(
+        learn(
             module,
-            run.training_loss(module),
-            retain.steps(batch_size, n_steps, run.seed("batches")),
-            optimizer=sgd(self.lr, self.momentum),
+            retain,
+            run,
+            batch_size=batch_size,
             n_steps=n_steps,
+            optimizer=sgd(self.lr, self.momentum),
             schedule=cosine,
             label="repairing",
         )

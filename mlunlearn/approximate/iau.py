@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import nn
 
+from mlunlearn.approximate.ceiling import mean_loss
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.held_out import kept, require_held_out
 from mlunlearn.approximate.run import Run
@@ -137,12 +138,12 @@ class IAUClassifier(EditedClassifier):
 
         def loss_at(lr: float) -> float:
             _put(module, moved(start, direction, lr))
-            return self._mean_loss(module, forget, run)
+            return mean_loss(module, forget, run)
 
         losses = [loss_at(0.0)]
         lr = self.lr
         if self.line_search:
-            lr = self._searched(loss_at, losses[0], self._mean_loss(module, kept(run), run))
+            lr = self._searched(loss_at, losses[0], mean_loss(module, kept(run), run))
         losses.append(loss_at(lr))
         if not math.isfinite(losses[-1]):
             raise FloatingPointError(
@@ -157,10 +158,6 @@ class IAUClassifier(EditedClassifier):
         retain, forget = (mean_gradient(module, run.training_loss(module), side) for side in sides)
         gradient = add(retain, forget, -1.0)
         return signs(gradient) if self.step == "sign" else gradient
-
-    def _mean_loss(self, module: nn.Module, rows: Rows, run: Run) -> float:
-        total = sum(len(batch) * run.loss(outputs, batch.y).item() for outputs, batch in run.scan(module, rows))
-        return total / len(rows)
 
     def _searched(self, loss_at: Any, before: float, level: float) -> float:
         """Find the largest rate at which the loss on the rows to forget is no higher than a level."""

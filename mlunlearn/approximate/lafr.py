@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from mlunlearn.approximate.laf import LAFClassifier
 from mlunlearn.approximate.run import Run
-from mlunlearn.networks.batches import Batch, Rows
+from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.loop import adam
 from mlunlearn.parameters import check_count, check_positive
 
@@ -141,15 +141,12 @@ class LAFRClassifier(LAFClassifier):
         check_positive("repair_lr", self.repair_lr)
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> dict[str, Any]:
-        def loss_of(batch: Batch) -> Tensor:
-            return run.loss(run.outputs(module, batch), batch.y)
-
         details = super()._edit(module, forget, retain, run)
         n_rows = self.n_labelled * (run.n_outputs - len(run.classes))
         labelled = retain.draw(n_rows, run.seed("labelled rows"))
         run.descend(
             module,
-            loss_of,
+            run.training_loss(module),
             labelled.passes(self.batch_size or run.batch_size, self.repair_epochs, run.seed("repair")),
             optimizer=adam(self.repair_lr),
             mode="eval",

@@ -70,7 +70,7 @@ def learn(
         From the number of a step, counted from 0, to what is added to its loss; None adds nothing.
     **options : dict
         Further ones of `Run.descend`: ``optimizer`` and, where wanted, ``schedule``, ``mode``, ``parameters``,
-        ``autocast``, ``label``.
+        ``masks``, ``autocast``, ``label``.
 
     Returns
     -------

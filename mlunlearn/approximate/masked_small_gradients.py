@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.learning import learn
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.budgets import default_steps
@@ -153,12 +154,13 @@ class MaskedSmallGradientsClassifier(EditedClassifier):
         n_steps = self.n_steps or default_steps(len(retain), batch_size, epochs=5, at_least=50)
         drawn = self._small(module, forget, retain.draw(len(forget), run.seed("sample")), batch_size, run)
         draw_anew(module, drawn, run.seed("weights"))
-        run.descend(
+        learn(
             module,
-            run.training_loss(module),
-            retain.steps(batch_size, n_steps, run.seed("batches")),
-            optimizer=sgd(self.lr, self.momentum, self.weight_decay),
+            retain,
+            run,
+            batch_size=batch_size,
             n_steps=n_steps,
+            optimizer=sgd(self.lr, self.momentum, self.weight_decay),
             schedule=triangle,
             masks={name: mask + self.kept_factor * ~mask for name, mask in drawn.items()},
             label="repairing",

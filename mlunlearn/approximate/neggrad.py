@@ -105,6 +105,7 @@ class NegGradClassifier(EditedClassifier):
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> dict[str, Any]:
         highest, losses = ceiling(run), []
+        loss_of = run.training_loss(module)
         batch_size = self.batch_size or run.batch_size
         n_steps = self.max_epochs * forget.n_steps(batch_size)
         with Descent(module, sgd(self.lr, self.momentum), n_steps=n_steps, mode="eval") as descent:
@@ -113,7 +114,7 @@ class NegGradClassifier(EditedClassifier):
                 if highest <= losses[-1] < float("inf"):
                     break
                 for batch in forget.passes(batch_size, 1, run.seed(f"batches {epoch}")):
-                    loss = run.loss(run.outputs(module, batch), batch.y)
+                    loss = loss_of(batch)
                     if loss < highest or not torch.isfinite(loss):
                         descent.step(-loss)
         return {"ceiling": highest, "loss": losses}

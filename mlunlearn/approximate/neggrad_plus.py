@@ -154,10 +154,10 @@ class NegGradPlusClassifier(EditedClassifier):
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
         highest = ceiling(run) if self.capped else None
         batch_size = self.batch_size or run.batch_size
-        again = count()
+        again, training_loss = count(), run.training_loss(module)
 
         def loss_of(pair: tuple[Batch, Batch]) -> Tensor:
-            keep, drop = (run.loss(run.outputs(module, batch), batch.y) for batch in pair)
+            keep, drop = map(training_loss, pair)
             drop = drop if highest is None else torch.clamp(drop, max=highest)
             return self.alpha * keep - (1 - self.alpha) * drop
 

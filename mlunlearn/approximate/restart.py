@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
-from mlunlearn.approximate.classifier import EditedClassifier
-from mlunlearn.approximate.learning import learn
-from mlunlearn.approximate.run import Run
-from mlunlearn.networks.batches import Rows
-from mlunlearn.networks.fresh import shrink
-from mlunlearn.networks.loop import adam, cosine
-from mlunlearn.parameters import check_count, check_flag, check_positive
+from mlunlearn.approximate.shrink_perturb import ShrinkPerturbClassifier
 
 
-class RestartClassifier(EditedClassifier):
+class RestartClassifier(ShrinkPerturbClassifier):
     """Forget by training from scratch on the retained rows, for a fraction of the time that training took.
 
     The trained weights are thrown away. An untrained network of the same architecture learns from the retained rows
@@ -81,8 +73,8 @@ class RestartClassifier(EditedClassifier):
     294
     """
 
-    needs = frozenset({"retain", "retain_labels"})
-    moves_buffers = True
+    keep = 0.0
+    _label = "training anew"
 
     def __init__(
         self,
@@ -104,25 +96,3 @@ class RestartClassifier(EditedClassifier):
         self.autocast = autocast
         self.random_state = random_state
         self.verbose = verbose
-
-    def _check_settings(self) -> None:
-        for name in ("budget", "lr"):
-            check_positive(name, getattr(self, name))
-        for name in ("n_steps", "batch_size"):
-            check_count(name, getattr(self, name), optional=True)
-        check_flag("autocast", self.autocast)
-
-    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
-        shrink(module, run.fresh("weights"), keep=0.0)
-        batch_size = self.batch_size or run.batch_size
-        learn(
-            module,
-            retain,
-            run,
-            batch_size=batch_size,
-            n_steps=self.n_steps or run.steps_within(self.budget, batch_size),
-            optimizer=adam(self.lr),
-            schedule=cosine,
-            autocast=self.autocast,
-            label="training anew",
-        )

@@ -81,6 +81,7 @@ class ShrinkPerturbClassifier(EditedClassifier):
 
     needs = frozenset({"retain", "retain_labels"})
     moves_buffers = True
+    _label = "learning again"
 
     def __init__(
         self,
@@ -125,5 +126,5 @@ class ShrinkPerturbClassifier(EditedClassifier):
             optimizer=adam(self.lr),
             schedule=cosine,
             autocast=self.autocast,
-            label="learning again",
+            label=self._label,
         )
