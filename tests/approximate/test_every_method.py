@@ -57,15 +57,18 @@ OTHERS = [method for method in METHODS if method not in ONE_FOR_EACH_NEED]
 DRAWS_NOTHING = {"ASSDClassifier", "IAUClassifier", "LFSSDClassifier", "PotionClassifier", "SSDClassifier"}
 _LIKE_THE_OTHERS = "wrong labels do not set rows apart: no weight matters to them alone, in a network this small"
 NO_CLOSER_ON_WRONG_LABELS = {
-    "BoundaryExpandClassifier": "one new class pulls at rows of all classes alike; it is made for whole classes",
-    "FisherForgettingClassifier": "noise does not know which rows are to be forgotten, and blurs the others as much",
-    "JiTClassifier": "flattening around some rows flattens their retained neighbours as much",
     "LAFClassifier": "reads no label, and embeddings of rows with wrong labels are like those of others",
     "LFSSDClassifier": _LIKE_THE_OTHERS,
     "PotionClassifier": _LIKE_THE_OTHERS,
     "SSDClassifier": _LIKE_THE_OTHERS,
 }
 """Methods that do not, by their nature, come closer to retraining when rows with wrong labels are forgotten."""
+CLOSER_BY_CHANCE = {
+    "BoundaryExpandClassifier": "one new class pulls at rows of all classes alike; it is made for whole classes",
+    "FisherForgettingClassifier": "noise does not know which rows are to be forgotten, and blurs the others as much",
+    "JiTClassifier": "flattening around some rows flattens their retained neighbours as much",
+}
+"""Methods of which a seed decides whether they come closer then."""
 # Settings of the toy task: a control that trains for a fifth of the time is not meant to be near.
 FOR_THE_TOY_TASK = {"RestartClassifier": {"budget": 1.0}}
 # Settings in which all buffers of a network are free to move.
@@ -178,10 +181,13 @@ def test_a_request_for_rows_is_refused_where_only_classes_are_served(method, fro
 
 @every_method
 class TestEveryMethod:
-    def test_it_moves_towards_retraining_on_the_toy_task(self, method):
+    def test_it_moves_towards_retraining_on_the_toy_task(self, method, request):
         """There is nothing to forget before something is memorised, so the net is trained for long."""
-        if method in CLASSES_ALONE or method.__name__ in NO_CLOSER_ON_WRONG_LABELS:
-            pytest.skip(NO_CLOSER_ON_WRONG_LABELS.get(method.__name__, "serves requests for classes alone"))
+        if method in CLASSES_ALONE or method.__name__ in CLOSER_BY_CHANCE:
+            pytest.skip(CLOSER_BY_CHANCE.get(method.__name__, "serves requests for classes alone"))
+        if method.__name__ in NO_CLOSER_ON_WRONG_LABELS:
+            reason = NO_CLOSER_ON_WRONG_LABELS[method.__name__]
+            request.applymarker(pytest.mark.xfail(raises=AssertionError, strict=True, reason=reason))
         settings = FOR_THE_TOY_TASK.get(method.__name__, {})
         check_unlearning_moves_towards_retraining(method(net_for(method, max_epochs=60), **settings, random_state=0))
 
