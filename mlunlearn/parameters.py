@@ -183,7 +183,8 @@ def check_words(params: Mapping[str, Any]) -> None:
     ----------
     params : mapping from str to object
         A method's parameters. ``max_epochs``, ``n_steps`` and ``batch_size`` are whole numbers, ``lr`` and ``budget``
-        are positive; all but ``lr`` may be None. Other names are left to the method.
+        are positive; all but ``lr`` may be None. ``weight_decay`` is at least 0, ``momentum`` a share below 1, and
+        ``autocast`` a flag. Other names are left to the method.
 
     Raises
     ------
@@ -203,6 +204,9 @@ def check_words(params: Mapping[str, Any]) -> None:
     if "lr" in params:
         check_positive("lr", params["lr"])
     check_positive("budget", params.get("budget"), optional=True)
+    check_positive("weight_decay", params.get("weight_decay"), zero=True, optional=True)
+    check_share("momentum", params.get("momentum"), one=False, optional=True)
+    check_flag("autocast", params.get("autocast", False))
 
 
 def _require_number(name: str, value: Any, expected: str, optional: bool) -> None:

@@ -30,6 +30,7 @@ PACKAGES = (
     "mlunlearn.regression.models",
     "mlunlearn.regression.series",
     "mlunlearn.regression.tasks",
+    "mlunlearn.scenarios",
     "mlunlearn.sharded",
     "mlunlearn.vision",
 )

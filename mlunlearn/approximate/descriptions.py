@@ -14,7 +14,15 @@ COMMON = {
         """,
     "decay": """
         decay : bool, default=False
-            Let it fall to zero along half a cosine.
+            Let the learning rate fall to zero along half a cosine.
+        """,
+    "optimizer": """
+        optimizer : {'adam', 'sgd'}, default='adam'
+            The latter with momentum 0.9.
+        """,
+    "weight_decay": """
+        weight_decay : float, default=0
+            L2 penalty of the optimiser.
         """,
     "batch_size": """
         batch_size : int or None, default=None

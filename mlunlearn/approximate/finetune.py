@@ -8,11 +8,10 @@ from torch import nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.learning import OPTIMIZERS, Optimizer, make_optimizer, train_on
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
-from mlunlearn.networks.budgets import default_steps
-from mlunlearn.networks.loop import adam, cosine
-from mlunlearn.parameters import check_flag
+from mlunlearn.parameters import check_choice, check_flag
 
 
 @described
@@ -25,7 +24,10 @@ class FineTuneClassifier(EditedClassifier):
     ----------
     %(estimator)s
     %(steps_or_budget)s
-    %(lr_of_adam)s
+    lr : float, default=0.001
+        Learning rate.
+    %(optimizer)s
+    %(weight_decay)s
     %(decay)s
     %(batch_size)s
     autocast : bool, default=False
@@ -45,6 +47,7 @@ class FineTuneClassifier(EditedClassifier):
 
     See Also
     --------
+    RestartClassifier : The other control: the same from untrained weights.
     SCRUBClassifier : Moves away from the network before on the rows to forget besides.
 
     References
@@ -72,6 +75,8 @@ class FineTuneClassifier(EditedClassifier):
         budget: float | None = None,
         n_steps: int | None = None,
         lr: float = 1e-3,
+        optimizer: Optimizer = "adam",
+        weight_decay: float = 0.0,
         decay: bool = False,
         batch_size: int | None = None,
         autocast: bool = False,
@@ -82,6 +87,8 @@ class FineTuneClassifier(EditedClassifier):
         self.budget = budget
         self.n_steps = n_steps
         self.lr = lr
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
         self.decay = decay
         self.batch_size = batch_size
         self.autocast = autocast
@@ -89,60 +96,18 @@ class FineTuneClassifier(EditedClassifier):
         self.verbose = verbose
 
     def _check_settings(self) -> None:
-        for name in ("decay", "autocast"):
-            check_flag(name, getattr(self, name))
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_flag("decay", self.decay)
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
         train_on(
             module,
             retain,
             run,
+            optimizer=make_optimizer(self.optimizer, self.lr, self.weight_decay),
             budget=self.budget,
             n_steps=self.n_steps,
-            lr=self.lr,
             decay=self.decay,
             batch_size=self.batch_size,
             autocast=self.autocast,
         )
-
-
-def train_on(
-    module: nn.Module,
-    retain: Rows,
-    run: Run,
-    *,
-    budget: float | None,
-    n_steps: int | None,
-    lr: float,
-    decay: bool,
-    batch_size: int | None,
-    autocast: bool = False,
-) -> None:
-    """Go on training a network on the retained rows.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Changed in place.
-    retain : Rows
-        What it learns from.
-    run : Run
-        The loss and the loop.
-    budget, n_steps, lr, decay, batch_size, autocast
-        As for `FineTuneClassifier`.
-    """
-    batch_size = batch_size or run.batch_size
-    if budget is None:
-        steps = default_steps(len(retain), batch_size, epochs=5, at_least=50)
-    else:
-        steps = run.steps_within(budget, batch_size)
-    run.learn(
-        module,
-        retain,
-        n_steps=n_steps or steps,
-        batch_size=batch_size,
-        optimizer=adam(lr),
-        schedule=cosine if decay else None,
-        autocast=autocast,
-        label="fine-tuning",
-    )

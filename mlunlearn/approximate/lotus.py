@@ -81,6 +81,7 @@ class LoTUSClassifier(EditedClassifier):
 
     needs = frozenset({"retain", "forget", "forget_labels"})
     moves_buffers = True
+    takes_held_out = True
 
     def __init__(
         self,
@@ -126,10 +127,7 @@ class LoTUSClassifier(EditedClassifier):
     def _check_settings(self) -> None:
         check_count("max_epochs", self.max_epochs)
         check_share("retain_share", self.retain_share)
-        check_positive("lr", self.lr)
-        for name in ("alpha", "weight_decay"):
-            check_positive(name, getattr(self, name), zero=True)
-        check_count("batch_size", self.batch_size, optional=True)
+        check_positive("alpha", self.alpha, zero=True)
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> dict[str, Any]:
         target, accuracies, temperatures = self._target(run), [], []

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from mlunlearn.approximate.base import WHY, EditedModel
 from mlunlearn.networks.adoption import final_of, through_steps
-from mlunlearn.networks.datasets import DatasetRows
 from mlunlearn.networks.units import evenly_spread
 from mlunlearn.state import Task
 
@@ -72,7 +71,7 @@ class EditedRegressor(RegressorMixin, EditedModel):
             final, sample = final_of(model), left[evenly_spread(len(left))]
             if not final.adopted_:
                 block = self._read(sample, WHY)
-                final.note_pretrained(np.asarray(through_steps(model, block.X)), block.y)
+                final.note_pretrained(through_steps(model, block.X), block.y)
             chunks = np.array_split(left, -(-len(left) // _CHUNK))
             with final.standardized_by(np.concatenate([self._read(chunk, WHY).y for chunk in chunks])):
                 yield
@@ -84,7 +83,7 @@ class EditedRegressor(RegressorMixin, EditedModel):
         return _as_columns, final_of(self.estimator_).net_.criterion_
 
     def _n_outputs(self) -> int:
-        y = self._data.labels(self._retained()[:1])
+        y = self._data.labels(self._data.positions[:1])
         return int(np.prod(y.shape[1:], dtype=int))
 
     def predict_all(self, X: Any) -> np.ndarray:
@@ -92,7 +91,7 @@ class EditedRegressor(RegressorMixin, EditedModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...) or Dataset
+        X : array-like of shape (n_samples, ...), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -102,8 +101,6 @@ class EditedRegressor(RegressorMixin, EditedModel):
         """
         check_is_fitted(self)
         X, model = self._check_input(X, reset=False), self.estimator_
-        if isinstance(X, DatasetRows):
-            return final_of(model).restore_units(self._outputs_of(X))
         return final_of(model).predict_all(through_steps(model, X))
 
     def predict(self, X: Any) -> np.ndarray:
@@ -111,7 +108,7 @@ class EditedRegressor(RegressorMixin, EditedModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...) or Dataset
+        X : array-like of shape (n_samples, ...), Dataset or dict of arrays
             Inputs.
 
         Returns

@@ -220,6 +220,21 @@ class Run:
         """
         return self.read_labels(rows.positions)
 
+    def training_loss(self, module: nn.Module) -> Callable[[Batch], Tensor]:
+        """Make the loss that a network is trained with a function of the batch.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Runs in the mode it is in.
+
+        Returns
+        -------
+        callable
+            From a batch, whose labels are read, to its mean loss.
+        """
+        return lambda batch: self.loss(self.outputs(module, batch), batch.y)
+
     @torch.no_grad()
     def scan(self, module: nn.Module, rows: Rows) -> Iterator[tuple[Tensor, Batch]]:
         """Run a network over rows in evaluation mode, without gradients.
@@ -327,9 +342,10 @@ class Run:
         n_steps: int,
         batch_size: int | None = None,
         purpose: str = "batches",
+        penalty: Callable[[int], Tensor | None] | None = None,
         **options: Any,
     ) -> int:
-        """Train a network on rows and their targets, with the loss it was trained with.
+        """Train a network on rows and their targets, with the loss it was trained with, in passes shuffled anew.
 
         Parameters
         ----------
@@ -343,19 +359,25 @@ class Run:
             Rows of a step; None takes those of the training.
         purpose : str, default='batches'
             Names the seed of the shuffling, see `seed`.
+        penalty : callable or None, default=None
+            From the number of a step, counted from 0, to what is added to its loss; None adds nothing.
         **options : dict
-            ``optimizer``, ``label`` and further ones of `descend`.
+            ``optimizer`` and, where wanted, ``schedule``, ``mode``, ``parameters``, ``masks``, ``autocast``, ``label``.
 
         Returns
         -------
         int
             Steps taken.
         """
+        training_loss = self.training_loss(module)
 
-        def loss_of(batch: Batch) -> Tensor:
-            return self.loss(self.outputs(module, batch), batch.y)
+        def loss_of(numbered: tuple[int, Batch]) -> Tensor:
+            step, batch = numbered
+            loss = training_loss(batch)
+            added = None if penalty is None else penalty(step)
+            return loss if added is None else loss + added
 
-        batches = rows.steps(batch_size or self.batch_size, n_steps, self.seed(purpose))
+        batches = enumerate(rows.steps(batch_size or self.batch_size, n_steps, self.seed(purpose)))
         return self.descend(module, loss_of, batches, n_steps=n_steps, **options)
 
     def progress(self, of: Iterable[T], label: str, total: int | None = None) -> Iterable[T]:

@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
+from mlunlearn.casting import takes_integers, tensors
 from mlunlearn.nets import TorchClassifier, TorchRegressor
-from mlunlearn.networks.batches import tensors
-from mlunlearn.networks.layers import device_of, takes_integers
+from mlunlearn.networks.layers import device_of
 from mlunlearn.networks.standardized import StandardizedRegressor
 from mlunlearn.state import Task
 from mlunlearn.training import as_estimator

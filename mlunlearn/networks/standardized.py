@@ -13,8 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
+from mlunlearn.casting import Inputs, tensors
+from mlunlearn.items import Items
 from mlunlearn.nets import TorchRegressor
-from mlunlearn.networks.batches import Inputs
 from mlunlearn.networks.layers import forward
 from mlunlearn.networks.outputs import agreeing, check_network, rescale, unit_layer
 from mlunlearn.networks.units import aligned, evenly_spread, moments
@@ -22,6 +23,7 @@ from mlunlearn.torch_seeds import seeded
 
 _FEW = 8
 _BETTER = 0.9
+_AT_ONCE = 64
 
 
 class StandardizedRegressor(TorchRegressor):
@@ -35,6 +37,8 @@ class StandardizedRegressor(TorchRegressor):
     ----------
     net : torch module (class or instance) or skorch net
         What to train, never changed. The loss is the net's criterion, read in standard deviations of the targets.
+    autocast : bool, default=False
+        Train in ``bfloat16`` where torch thinks it safe.
     random_state : int, RandomState instance or None, default=None
         Seeds initial weights, shuffling and dropout.
 
@@ -89,8 +93,8 @@ class StandardizedRegressor(TorchRegressor):
         if isinstance(regressor, cls):
             return regressor
         if not hasattr(regressor, "net_"):
-            return cls(regressor.net, random_state=regressor.random_state)
-        twin = cls(regressor.net_, random_state=regressor.random_state)
+            return cls(**regressor.get_params(deep=False))
+        twin = cls(**regressor.get_params(deep=False) | {"net": regressor.net_})
         for name, value in vars(regressor).items():
             if name not in cls._get_param_names():
                 setattr(twin, name, value)
@@ -107,17 +111,22 @@ class StandardizedRegressor(TorchRegressor):
         self.unit_layer_: str | None = None
         self.adopted_, self.pretrained_ = adopted, False
 
-    def _start(self, X: np.ndarray, y: np.ndarray, classes: Any) -> np.ndarray:
+    def _start(self, X: Any, y: np.ndarray, classes: Any) -> Any:
         X = super()._start(X, y, classes)
         y = np.asarray(y, dtype=np.float64)
         with seeded(0, self.net_.device):
-            self._find_unit_layer(torch.as_tensor(self.cast(X[:_FEW])).to(self.net_.device), y[:_FEW])
+            self._find_unit_layer(self._inputs(X[:_FEW]), y[:_FEW])
             if self.unit_layer_ is not None:
                 rows = evenly_spread(len(X))
                 self.note_pretrained(X[rows], y[rows])
                 self.mean_, self.scale_ = moments(y)
                 self.fold_units(self.net_.module_)
         return X
+
+    def _inputs(self, X: Any) -> Inputs:
+        """Read rows as the network takes them, where it is."""
+        X = X.read() if isinstance(X, Items) else np.require(X, requirements=["C", "W"])
+        return tensors(X, self.net_.device, self._takes_integers())
 
     def _find_unit_layer(self, X: Inputs, y: np.ndarray) -> None:
         module = self.net_.module_.eval()
@@ -154,23 +163,24 @@ class StandardizedRegressor(TorchRegressor):
 
     # ---------------------------------------------------------------- units
 
-    def note_pretrained(self, X: np.ndarray, y: np.ndarray) -> None:
+    def note_pretrained(self, X: Any, y: np.ndarray) -> None:
         """Find out whether the weights of a module instance, as they were passed, know the targets.
 
         Parameters
         ----------
-        X : ndarray of shape (n, ...)
-            Inputs.
+        X : ndarray of shape (n, ...) or Items
+            Inputs; a few are read at once.
         y : ndarray of shape (n,) or (n, n_outputs)
             Targets, in their own units.
         """
         if self.adopted_ or self.unit_layer_ is None or not _is_instance(self.net):
             return
         net = self.untrained_net(0)
-        inputs = torch.as_tensor(self.cast(X)).to(net.device)
+        module = net.module_.eval()
         targets = torch.as_tensor(y, dtype=torch.float32, device=net.device).reshape(len(y), -1)
         with torch.no_grad():
-            output = forward(net.module_.eval(), inputs)
+            parts = (self._inputs(X[at : at + _AT_ONCE]) for at in range(0, len(X), _AT_ONCE))
+            output = torch.cat([forward(module, part) for part in parts])
             output, targets = agreeing(output, targets)
             mean = targets.mean(dim=0).reshape(1, -1, *(1,) * (output.ndim - 2)).expand_as(output)
             known, guessed = net.criterion_(output, targets), net.criterion_(mean, targets)
@@ -263,7 +273,7 @@ class StandardizedRegressor(TorchRegressor):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...)
+        X : array-like of shape (n_samples, ...), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -272,9 +282,7 @@ class StandardizedRegressor(TorchRegressor):
             In the units of `y`.
         """
         check_is_fitted(self, "net_")
-        with torch.random.fork_rng(devices=[]):
-            output = self.net_.predict(self.cast(self._check_X(X, reset=False))).astype(np.float64)
-        return self.restore_units(output)
+        return self.restore_units(self._answers(self._check_X(X, reset=False), "predict"))
 
     def middle(self, values: np.ndarray) -> np.ndarray:
         """Take one value for each target: of several quantiles the middle one.
@@ -297,7 +305,7 @@ class StandardizedRegressor(TorchRegressor):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...)
+        X : array-like of shape (n_samples, ...), Dataset or dict of arrays
             Inputs.
 
         Returns

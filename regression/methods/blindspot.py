@@ -215,7 +215,7 @@ class BlindspotRegressor(EditedRegressor):
         n_steps = self.n_steps or max(everything - self.n_blind * blind_steps, 1)
         teachers = [self._blindspot(retain, run, f"blindspot {k}", blind_steps) for k in range(self.n_blind)]
         if self.keep < 1:
-            shrink(module, run.fresh("fresh"), self.keep)
+            shrink(module, run.fresh("weights"), self.keep)
         self._imitate(module, teachers, forget, retain, run, n_steps)
         self.blindspots_ = [with_network(self.estimator_, teacher) for teacher in teachers]
 

@@ -12,6 +12,7 @@ from sklearn.model_selection import GroupKFold, KFold
 from torch import Tensor, nn
 
 from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.learning import learn_again
 from mlunlearn.approximate.regressor import EditedRegressor
 from mlunlearn.approximate.run import Run
 from mlunlearn.data import Block
@@ -20,7 +21,6 @@ from mlunlearn.networks.batches import Batch, Rows, step_batches
 from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.parameters import check_count, check_positive, check_share
 from mlunlearn.regression.methods.restart import RestartRegressor
-from mlunlearn.regression.methods.shrink_perturb import learn_again
 from mlunlearn.seeds import derive_seeds
 from mlunlearn.torch_seeds import seeded
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlunlearn.casting import takes_integers, tensors
 from mlunlearn.checksums import checksum
-from mlunlearn.networks.batches import tensors
-from mlunlearn.networks.layers import device_of, forward, recorded, takes_integers
+from mlunlearn.networks.layers import device_of, forward, recorded
 
 _BATCH = 256
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from mlunlearn.approximate.descriptions import described
-from mlunlearn.approximate.finetune import train_on
+from mlunlearn.approximate.learning import make_optimizer, train_on
 from mlunlearn.approximate.regressor import EditedRegressor
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
@@ -92,9 +92,9 @@ class FineTuneRegressor(EditedRegressor):
             module,
             retain,
             run,
+            optimizer=make_optimizer("adam", self.lr),
             budget=self.budget,
             n_steps=self.n_steps,
-            lr=self.lr,
             decay=self.decay,
             batch_size=self.batch_size,
         )

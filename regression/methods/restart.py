@@ -8,10 +8,10 @@ from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.learning import learn_again
 from mlunlearn.approximate.regressor import EditedRegressor
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
-from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.state import Exactness, Guarantee
 
 
@@ -104,13 +104,5 @@ class RestartRegressor(EditedRegressor):
         return None if isinstance(self.estimator, FrozenEstimator) else "influence"
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
-        module.load_state_dict(run.fresh("fresh").state_dict())
-        run.learn(
-            module,
-            retain,
-            n_steps=self.n_steps or run.steps_within(self.budget, self.batch_size),
-            batch_size=self.batch_size,
-            optimizer=adam(self.lr),
-            schedule=cosine,
-            label="training anew",
-        )
+        n_steps = self.n_steps or run.steps_within(self.budget, self.batch_size)
+        learn_again(module, retain, run, keep=0.0, n_steps=n_steps, lr=self.lr, batch_size=self.batch_size)

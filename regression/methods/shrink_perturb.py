@@ -7,11 +7,10 @@ from typing import Any
 from torch import nn
 
 from mlunlearn.approximate.descriptions import described
+from mlunlearn.approximate.learning import learn_again
 from mlunlearn.approximate.regressor import EditedRegressor
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
-from mlunlearn.networks.fresh import shrink
-from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.parameters import check_share
 
 
@@ -104,31 +103,3 @@ class ShrinkPerturbRegressor(EditedRegressor):
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
         n_steps = self.n_steps or run.steps_within(self.budget, self.batch_size)
         learn_again(module, retain, run, keep=self.keep, n_steps=n_steps, lr=self.lr, batch_size=self.batch_size)
-
-
-def learn_again(
-    module: nn.Module, retain: Rows, run: Run, *, keep: float, n_steps: int, lr: float, batch_size: int | None
-) -> None:
-    """Shrink a network's weights, and have it learn the retained rows again while its learning rate falls to zero.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Changed in place.
-    retain : Rows
-        What it learns from.
-    run : Run
-        Untrained weights, the loss and the loop.
-    keep, n_steps, lr, batch_size
-        As for `ShrinkPerturbRegressor`.
-    """
-    shrink(module, run.fresh("fresh"), keep)
-    run.learn(
-        module,
-        retain,
-        n_steps=n_steps,
-        batch_size=batch_size,
-        optimizer=adam(lr),
-        schedule=cosine,
-        label="learning again",
-    )

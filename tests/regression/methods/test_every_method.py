@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import pickle
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch import NeuralNetRegressor
 from torch import nn
+from torch.utils.data import TensorDataset
 
 import mlunlearn.regression
 from mlunlearn import DataChangedError, ForgetRequestError
@@ -163,6 +165,29 @@ class TestWhatIsRead:
             X[row] = kept
             np.testing.assert_array_equal(model.predict(X), before)
         assert model.unlearn(gone).forgotten_.sum() == gone.sum()
+
+    def test_a_reloaded_network_forgets_rows_that_are_erased(self, method, frozen, patients):
+        X, y, gone = (part.copy() for part in patients)
+        model = build(method, frozen).fit(X, y)
+        loaded = pickle.loads(pickle.dumps(model))
+        if "forget" in method.needs:
+            with pytest.raises(ValueError, match=f"{method.__name__} reads what it forgets"):
+                loaded.attach_data(X, y, erased=gone)
+            loaded.attach_data(X, y)
+        model.unlearn(gone)
+        erased, told = X.copy(), y.copy()
+        if "forget" not in method.needs:
+            erased[gone], told[gone] = np.nan, np.nan
+            loaded.attach_data(erased, told, erased=gone)
+        np.testing.assert_array_equal(loaded.unlearn(gone).predict(X), model.predict(X))
+
+    def test_a_dataset_serves_like_the_array_that_it_holds(self, method, mlp, patients):
+        X, y, gone = patients
+        X = X.astype(np.float32)
+        items = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
+        one = build(method, mlp).fit(X, y).unlearn(gone)
+        other = build(method, mlp).fit(items, y).unlearn(gone)
+        np.testing.assert_allclose(one.predict(X), other.predict(items), rtol=1e-5)
 
     def test_an_edited_row_is_noticed(self, method, frozen, patients):
         X, y, gone = (part.copy() for part in patients)

@@ -181,3 +181,12 @@ def test_sums_are_made_without_reading_forgotten_rows():
     X[100] = 0.0
     with pytest.raises(DataChangedError, match="Row 100 was edited after fit"):
         model.unlearn(gone)
+
+
+def test_reloaded_sums_forget_rows_that_are_erased():
+    gone = np.array([3, 17, 60])
+    X, y = load_diabetes(return_X_y=True)
+    never = RidgeHeadRegressor().fit(X.copy(), y.copy(), exclude=gone)
+    loaded = pickle.loads(pickle.dumps(RidgeHeadRegressor().fit(X, y)))
+    X[gone], y[gone] = np.nan, np.inf
+    np.testing.assert_array_equal(loaded.attach_data(X, y, erased=gone).unlearn(gone).coef_, never.coef_)
