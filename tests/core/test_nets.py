@@ -204,9 +204,7 @@ class FirstOfTwo(NeuralNetClassifier):
 
 @pytest.mark.parametrize(("model", "y"), [(TorchClassifier, Y), (TorchRegressor, Y.astype(float))])
 def test_several_outputs_are_refused_where_the_loss_takes_one(model, y):
-    with pytest.raises(
-        ValueError, match=r"returns 2 outputs, and \w+ takes one tensor"
-    ):
+    with pytest.raises(ValueError, match=r"returns 2 outputs, and \w+ takes one tensor"):
         model(Two(), random_state=0).fit(X, y)
 
 
