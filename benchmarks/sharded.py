@@ -198,7 +198,7 @@ def _cell(name: str, base: BaseEstimator, n_shards: int, n_slices: int, X: np.nd
     for size in (1, 10, 100, 200):
         share, speedup = [], []
         for seed in range(3):
-            model = SISAClassifier(base, n_shards=n_shards, n_slices=n_slices, epochs=epochs, random_state=seed)
+            model = SISAClassifier(base, n_shards=n_shards, n_slices=n_slices, max_epochs=epochs, random_state=seed)
             fit = seconds(lambda model=model: model.fit(X, y))
             rows = np.random.default_rng(seed).permutation(len(X))[:size]
             speedup.append(fit / seconds(lambda model=model, rows=rows: model.unlearn(rows)))
@@ -274,7 +274,7 @@ def _published_row(
         X, y = _on_disk(Path(folder), n, d) if "disk" in name else table(n, d, dtype=np.float32)
         found: dict[str, list[float]] = {"first": [], "later": [], "over_shards": [], "saved": []}
         for seed in range(seeds):
-            model = SISAClassifier(SGDClassifier(), n_shards=20, n_slices=50, epochs=epochs, random_state=seed)
+            model = SISAClassifier(SGDClassifier(), n_shards=20, n_slices=50, max_epochs=epochs, random_state=seed)
             fit = seconds(lambda model=model: model.fit(X, y))
             retrain = seconds(lambda seed=seed: _one_model(X, y, epochs, seed))
             asked = np.random.default_rng(seed).permutation(n)[: batches * requests].reshape(batches, requests)

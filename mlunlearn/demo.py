@@ -52,7 +52,7 @@ def run(output: Path, *, seed: int = 0, say: Say) -> Audit:
     )
     say(f"1. Train on {len(X):,} handwritten digits, {len(wrong)} of them with a wrong label: 5 shards of 5 slices.")
     model = SISAClassifier(
-        MLPClassifier((64,)), n_shards=5, n_slices=5, aggregation="mean", epochs=150, random_state=seed, verbose=1
+        MLPClassifier((64,)), n_shards=5, n_slices=5, aggregation="mean", max_epochs=150, random_state=seed, verbose=1
     )
     fit = _timed(lambda: model.fit(X, y, sample_ids=writers))
     say(f"   {fit:.1f} s, test accuracy {model.score(X_test, y_test):.3f}\n")

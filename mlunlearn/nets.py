@@ -107,9 +107,10 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         self.classes_ = np.unique(y if classes is None else classes)
 
     def _check_output(self, X: Any) -> None:
+        output, k = self._output_of(X), len(self.classes_)
+        self._refuse_several_outputs(output)
         if not isinstance(self.net_.criterion_, _BY_CLASS):
             return
-        output, k = self._output_of(X), len(self.classes_)
         output = output[0] if isinstance(output, tuple) else output
         if output.ndim < 2 or output.shape[1] < k:
             raise ValueError(
@@ -245,6 +246,7 @@ class TorchRegressor(RegressorMixin, TorchEstimator):
             # where callbacks give the module its widths
             self.net_.notify("on_train_begin", X=served(few, targets), y=targets)
             output = self._output_of(few)
+        self._refuse_several_outputs(output)
         self._bare = isinstance(output, torch.Tensor) and output.ndim == 1  # (n_samples,)
         target = self._encode(targets).shape
         if isinstance(self.net_.criterion_, _ELEMENTWISE) and getattr(output, "shape", target) != target:

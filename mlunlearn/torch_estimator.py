@@ -145,6 +145,16 @@ class TorchEstimator(BaseEstimator):
             few = X[:2].read() if isinstance(X, Items) else X[:2]
             return self.net_.evaluation_step((tensors(few, self.net_.device, self._takes_integers()), None))
 
+    def _refuse_several_outputs(self, output: Any) -> None:
+        """Refuse a tuple where skorch would hand it to a loss of torch, which takes one tensor."""
+        net = self.net_
+        own_loss = "get_loss" in vars(type(net)) and not type(net).__module__.startswith("skorch")
+        if isinstance(output, tuple) and not own_loss and type(net.criterion_).__module__.startswith("torch.nn"):
+            raise ValueError(
+                f"the module returns {len(output)} outputs, and {type(net.criterion_).__name__} takes one tensor; "
+                "return that alone, or pass a skorch net with a get_loss that takes them all."
+            )
+
     def _learn_targets(self, y: np.ndarray, classes: Any) -> None:
         raise NotImplementedError
 

@@ -9,7 +9,6 @@ import types
 from collections.abc import Iterator
 from functools import partial
 from inspect import signature
-from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 from uuid import uuid4
@@ -23,6 +22,7 @@ from mlunlearn.checks.taint import Needles, needles_of, trace
 
 DEEPEST = 3  # folders inside each other that are searched for new files
 MOST_BYTES = 2**26  # of a file
+NOT_OURS = ("pyvenv.cfg", "FETCH_HEAD", "packed-refs")  # in a folder of installed packages, or of versions of files
 
 Stamp = tuple[int, int]
 
@@ -113,33 +113,35 @@ def _foreign(path: str, part: Any, packages: set[str]) -> bool:
 # ------------------------------------------------------------------- files
 
 
-def _files() -> dict[Path, Stamp]:
+def _files() -> dict[str, Stamp]:
     """List the files in the working directory and in that for temporary files, with what changes when they do."""
-    return {file: stamp for folder in {Path.cwd(), Path(tempfile.gettempdir())} for file, stamp in _within(folder)}
+    return {file: stamp for folder in {os.getcwd(), tempfile.gettempdir()} for file, stamp in _within(folder)}
 
 
-def _within(folder: Path, depth: int = DEEPEST) -> Iterator[tuple[Path, Stamp]]:
+def _within(folder: str, depth: int = DEEPEST) -> Iterator[tuple[str, Stamp]]:
     try:
         entries = list(os.scandir(folder))
     except OSError:  # another user's, or gone
+        return
+    if any(entry.name in NOT_OURS for entry in entries):
         return
     for entry in entries:
         try:
             if entry.is_file(follow_symlinks=False):
                 status = entry.stat(follow_symlinks=False)
-                yield Path(entry.path), (status.st_mtime_ns, status.st_size)
+                yield entry.path, (status.st_mtime_ns, status.st_size)
             elif depth and entry.is_dir(follow_symlinks=False):
-                yield from _within(Path(entry.path), depth - 1)
+                yield from _within(entry.path, depth - 1)
         except OSError:
             continue
 
 
-def _in_files(before: dict[Path, Stamp], needles: Needles) -> Iterator[str]:
+def _in_files(before: dict[str, Stamp], needles: Needles) -> Iterator[str]:
     for file, stamp in _files().items():
         if before.get(file) == stamp:
             continue
         try:
-            with file.open("rb") as opened:
+            with open(file, "rb") as opened:
                 content = opened.read(MOST_BYTES)
         except OSError:
             continue

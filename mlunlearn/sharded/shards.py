@@ -161,7 +161,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _fit(self, deletion_probability: Any = None) -> None:
         self._check_parameters()
         template = template_of(self.estimator, type(self).__name__, self._task)
-        self._learner = learner_for(template, self.n_slices, self.epochs)
+        self._learner = learner_for(template, self.n_slices, self.max_epochs)
         self._flat = np.ndim(self._data.y) == 1
         check_takes_weight(self._learner.estimator, self._data.weight, self._learner.call)
         self.n_slices_ = self._learner.n_slices
@@ -197,7 +197,7 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         check_count("n_shards", self.n_shards)
         check_count("n_slices", self.n_slices)
-        check_positive("epochs", self.epochs, optional=True)
+        check_positive("max_epochs", self.max_epochs, optional=True)
         check_share("max_requests", self.max_requests, zero=False, optional=True)
         check_choice("weighting", self.weighting, ("uniform", "size"))
 

@@ -47,7 +47,7 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
         'auto' takes the mean where the estimator has ``predict_proba``.
     weighting : {'uniform', 'size'}, default='uniform'
         Whether every shard counts the same or by its retained rows.
-    epochs : float or None, default=None
+    max_epochs : float or None, default=None
         Passes over a shard, whatever the number of slices, where slices go through ``partial_fit``. None takes the
         ``max_epochs`` of a skorch net, and 20 otherwise.
     max_requests : float or None, default=None
@@ -142,7 +142,7 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
         n_slices: int = 1,
         aggregation: Literal["auto", "vote", "mean"] = "auto",
         weighting: Literal["uniform", "size"] = "uniform",
-        epochs: float | None = None,
+        max_epochs: float | None = None,
         max_requests: float | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -153,7 +153,7 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
         self.n_slices = n_slices
         self.aggregation = aggregation
         self.weighting = weighting
-        self.epochs = epochs
+        self.max_epochs = max_epochs
         self.max_requests = max_requests
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -220,7 +220,7 @@ class SISARegressor(RegressorMixin, ShardedUnlearner):
         Slices a shard, where the estimator can go on learning through ``partial_fit`` or ``warm_start=True``.
     weighting : {'uniform', 'size'}, default='uniform'
         Whether every shard counts the same or by its retained rows.
-    epochs : float or None, default=None
+    max_epochs : float or None, default=None
         Passes over a shard where slices go through ``partial_fit``; None takes the ``max_epochs`` of a skorch net, and
         20 otherwise.
     max_requests : float or None, default=None
@@ -283,7 +283,7 @@ class SISARegressor(RegressorMixin, ShardedUnlearner):
         n_shards: int = 5,
         n_slices: int = 1,
         weighting: Literal["uniform", "size"] = "uniform",
-        epochs: float | None = None,
+        max_epochs: float | None = None,
         max_requests: float | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -293,7 +293,7 @@ class SISARegressor(RegressorMixin, ShardedUnlearner):
         self.n_shards = n_shards
         self.n_slices = n_slices
         self.weighting = weighting
-        self.epochs = epochs
+        self.max_epochs = max_epochs
         self.max_requests = max_requests
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -15,7 +15,7 @@ from mlunlearn._testing import small_net
 from mlunlearn.checks import parametrize_with_unlearner_checks
 
 SHARDS = {"n_shards": 4, "random_state": 0}
-SLICES = {"n_shards": 3, "n_slices": 3, "epochs": 3, "random_state": 0}
+SLICES = {"n_shards": 3, "n_slices": 3, "max_epochs": 3, "random_state": 0}
 
 ESTIMATORS = [
     Retrain(LogisticRegression(), random_state=0),

@@ -258,7 +258,7 @@ class KeepsAStaleCheckpoint(SISAClassifier):
         return job._replace(start=min(job.start + 1, self.n_slices_ - 1))
 
 
-@planted("check_unlearn_equals_fit_without", inner=lambda: MLPClassifier((4,), solver="adam"), epochs=2, **SLICED)
+@planted("check_unlearn_equals_fit_without", inner=lambda: MLPClassifier((4,), solver="adam"), max_epochs=2, **SLICED)
 class ForgetsMoments(SISAClassifier):
     def _train(self, jobs, n_total):
         starts = super()._train(jobs, n_total)

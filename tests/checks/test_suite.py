@@ -262,7 +262,7 @@ def test_rounding_is_told_from_a_difference():
 
 def test_nonsense_is_what_a_declaration_rules_out():
     asked = set(map(str, nonsense(SISAClassifier(LogisticRegression()))))
-    assert {"('n_shards', -5)", "('epochs', nan)", "('aggregation', 'typo')"} <= asked
+    assert {"('n_shards', -5)", "('max_epochs', nan)", "('aggregation', 'typo')"} <= asked
     assert not any("random_state" in each or "n_jobs" in each or "'estimator'" in each for each in asked)
     assert list(nonsense(Undeclared())) == []
     asked = list(map(str, nonsense(Declared())))
@@ -317,7 +317,7 @@ def test_shards_of_one_class_need_no_training():
 
 def test_the_estimator_inside_is_watched_and_left_as_it_was():
     problem = make_problem(Retrain(SGDClassifier()))
-    model = SISAClassifier(SGDClassifier(), n_shards=2, n_slices=2, epochs=3, random_state=0)
+    model = SISAClassifier(SGDClassifier(), n_shards=2, n_slices=2, max_epochs=3, random_state=0)
     before = {name: vars(SGDClassifier).get(name) for name in ("fit", "partial_fit")}
     with watch(model) as calls:
         model.fit(problem.X, problem.y)

@@ -25,7 +25,7 @@ KINDS = {
     "memmap": lambda X, folder: on_disk(X, folder),
 }
 METHODS = {
-    "sisa": lambda: SISAClassifier(SGDClassifier(), n_shards=3, n_slices=2, epochs=3, random_state=0),
+    "sisa": lambda: SISAClassifier(SGDClassifier(), n_shards=3, n_slices=2, max_epochs=3, random_state=0),
     "retrain": lambda: Retrain(SGDClassifier(), random_state=0),
     "pipeline": lambda: UnlearningPipeline([("unit", Normalizer()), ("sisa", METHODS["sisa"]())]),
     "passing": lambda: UnlearningPipeline([("nothing", "passthrough"), ("sisa", METHODS["sisa"]())]),

@@ -33,7 +33,7 @@ KINDS = {
     "sparse": sparse.csr_array,
 }
 METHODS = {
-    "sisa": lambda: SISAClassifier(SGDClassifier(), n_shards=3, n_slices=2, epochs=3, random_state=0),
+    "sisa": lambda: SISAClassifier(SGDClassifier(), n_shards=3, n_slices=2, max_epochs=3, random_state=0),
     "retrain": lambda: Retrain(SGDClassifier(), random_state=0),
     "pipeline": lambda: UnlearningPipeline([("unit", Normalizer()), ("sisa", METHODS["sisa"]())]),
     "regressor": lambda: SISARegressor(Ridge(), n_shards=3, random_state=0),

@@ -76,7 +76,7 @@ MODELS = {
     ),
     "a validation split": lambda: Retrain(conv(train_split=ValidSplit(5, stratified=True)), random_state=0),
     "batches cut by ourselves": lambda: Retrain(small_net(module=ConvNet, max_epochs=2), random_state=0),
-    "a bare module": lambda: SISAClassifier(LINEAR, n_shards=3, n_slices=2, epochs=2, random_state=0),
+    "a bare module": lambda: SISAClassifier(LINEAR, n_shards=3, n_slices=2, max_epochs=2, random_state=0),
     "bfloat16": lambda: Retrain(TorchClassifier(conv(train_split=None), autocast=True), random_state=0),
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_iris
-from skorch import NeuralNetBinaryClassifier, NeuralNetRegressor
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, LRScheduler
 from skorch.dataset import Dataset
 from torch import nn
@@ -182,3 +182,32 @@ def test_one_output_may_come_without_its_axis():
 def test_outputs_that_would_be_broadcast_are_refused(module, targets):
     with pytest.raises(ValueError, match="should return"):
         TorchRegressor(module, random_state=0).fit(X, targets)
+
+
+class Two(nn.Module):
+    """Returns scores, and something beside them."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, X):
+        return self.last(X), X.sum(dim=1)
+
+
+class FirstOfTwo(NeuralNetClassifier):
+    """A skorch net that knows what to do with them."""
+
+    def get_loss(self, y_pred, y_true, X, training):
+        return super().get_loss(y_pred[0], y_true, X, training)
+
+
+@pytest.mark.parametrize(("model", "y"), [(TorchClassifier, Y), (TorchRegressor, Y.astype(float))])
+def test_several_outputs_are_refused_where_the_loss_takes_one(model, y):
+    with pytest.raises(ValueError, match=r"returns 2 outputs, and \w+ takes one tensor"):
+        model(Two(), random_state=0).fit(X, y)
+
+
+def test_several_outputs_are_trained_where_the_net_says_how():
+    net = FirstOfTwo(Two, criterion=nn.CrossEntropyLoss, max_epochs=2, train_split=None, verbose=0)
+    assert TorchClassifier(net, random_state=0).fit(X, Y).predict_proba(X).shape == (150, 3)

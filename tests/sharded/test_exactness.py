@@ -48,7 +48,7 @@ def problem():
 
 
 def sisa(name, **options):
-    options = {"n_shards": 4, "n_slices": 3, "epochs": 3, "random_state": 0} | options
+    options = {"n_shards": 4, "n_slices": 3, "max_epochs": 3, "random_state": 0} | options
     return SISAClassifier(CONSTITUENTS[name], **options)
 
 
@@ -101,7 +101,7 @@ def test_any_requests_any_shape_any_order(requests, n_shards, n_slices, by_id):
     ids = [f"person {row // 2}" for row in range(47)] if by_id else None
 
     def new():
-        return SISAClassifier(SGDClassifier(), n_shards=n_shards, n_slices=n_slices, epochs=2, random_state=3)
+        return SISAClassifier(SGDClassifier(), n_shards=n_shards, n_slices=n_slices, max_epochs=2, random_state=3)
 
     model = new().fit(X, y, sample_ids=ids)
     backwards = new().fit(X, y, sample_ids=ids)
@@ -138,7 +138,7 @@ def test_a_shard_that_loses_a_label_is_retrained_from_its_first_slice():
 def test_regressors(problem):
     X, y = make_regression(n_samples=90, n_features=5, random_state=0)
     for constituent in (SGDRegressor(), small_net(NeuralNetRegressor, module__n_outputs=1, max_epochs=3)):
-        new = SISARegressor(constituent, n_shards=3, n_slices=3, epochs=3, random_state=0)
+        new = SISARegressor(constituent, n_shards=3, n_slices=3, max_epochs=3, random_state=0)
         model = SISARegressor(**new.get_params(deep=False)).fit(X, y).unlearn([89, 0, 44]).unlearn([7])
         reference = new.fit(X, y, exclude=[0, 7, 44, 89])
         assert state_differences(learned_state(model), learned_state(reference)) == {}

@@ -178,7 +178,7 @@ def test_samples_reprocessed_agree_with_the_cost_formula():
     """Mean over all rows is the expectation itself: e0 n (2/3 + 1/(3R)), up to uneven slices and rounding."""
     X, y = make_classification(n_samples=400, random_state=0)
     for n_slices in (1, 2, 5, 10):
-        model = SISAClassifier(SGDClassifier(), n_shards=4, n_slices=n_slices, epochs=6, random_state=0).fit(X, y)
+        model = SISAClassifier(SGDClassifier(), n_shards=4, n_slices=n_slices, max_epochs=6, random_state=0).fit(X, y)
         before = model.allocation_
         cells = zip(before.shard, before.slice, strict=True)
         costs = [sum(model._spent[shard][part:]) for shard, part in cells]
@@ -192,7 +192,7 @@ def test_samples_reprocessed_agree_with_the_cost_formula():
 def test_the_budget_does_not_depend_on_the_number_of_slices():
     X, y = make_classification(n_samples=300, random_state=0)
     for n_slices in (2, 3, 10, 50):
-        model = SISAClassifier(SGDClassifier(), n_shards=3, n_slices=n_slices, epochs=8, random_state=0).fit(X, y)
+        model = SISAClassifier(SGDClassifier(), n_shards=3, n_slices=n_slices, max_epochs=8, random_state=0).fit(X, y)
         passes = sum(map(sum, model._spent)) / 300
         assert passes == pytest.approx(8, rel=0.02)
 
@@ -204,10 +204,10 @@ def test_bad_parameters_are_refused(problem):
         ({"n_shards": True}, "n_shards must be a whole number of at least 1, got True"),
         ({"max_requests": -1}, r"max_requests must be a number between 0 \(excluded\) and 1, or None, got -1"),
         ({"max_requests": 2}, "max_requests must be"),
-        ({"epochs": "a"}, "epochs must be a number above 0, or None, got 'a'"),
+        ({"max_epochs": "a"}, "max_epochs must be a number above 0, or None, got 'a'"),
         ({"random_state": -1}, "random_state must be .* from 0 on, got -1"),
         ({"n_slices": 1.5}, "n_slices must be"),
-        ({"epochs": 0}, "epochs must be"),
+        ({"max_epochs": 0}, "max_epochs must be"),
         ({"aggregation": "median"}, "aggregation must be"),
         ({"weighting": "votes"}, "weighting must be"),
         ({"n_shards": 104}, "n_samples=103"),

@@ -61,7 +61,7 @@ def test_two_runs_with_one_seed_are_equal_and_with_two_seeds_are_not():
 @pytest.mark.parametrize("solver", [{"solver": "adam"}, {"solver": "sgd", "learning_rate": "invscaling"}])
 def test_a_resumed_optimiser_remembers_its_moments(solver):
     """Fault: moments are carried from slice to slice in memory, but not stored, so that a resumed run differs."""
-    make = lambda: SISAClassifier(MLPClassifier((8,), **solver), n_shards=2, n_slices=4, epochs=4, random_state=0)  # noqa: E731
+    make = lambda: SISAClassifier(MLPClassifier((8,), **solver), n_shards=2, n_slices=4, max_epochs=4, random_state=0)  # noqa: E731
     model = make().fit(X, Y)
     late = np.flatnonzero(model.allocation_.slice == 3)[:2]
     model = pickle.loads(pickle.dumps(model)).attach_data(X, Y).unlearn(late)
@@ -72,9 +72,11 @@ def test_a_resumed_optimiser_remembers_its_moments(solver):
 def test_other_settings_never_meet_old_checkpoints():
     """Fault: the cache's key leaves out hyper-parameters and epochs."""
     model = sgd().fit(X, Y)
-    model.set_params(estimator__alpha=1.0, epochs=3).fit(X, Y)
+    model.set_params(estimator__alpha=1.0, max_epochs=3).fit(X, Y)
     assert (
-        state_differences(learned_state(model), learned_state(sgd(epochs=3).set_params(estimator__alpha=1.0).fit(X, Y)))
+        state_differences(
+            learned_state(model), learned_state(sgd(max_epochs=3).set_params(estimator__alpha=1.0).fit(X, Y))
+        )
         == {}
     )
 
@@ -120,7 +122,7 @@ def test_probabilities_can_be_averaged_and_a_fit_repeated():
 @pytest.mark.parametrize("constituent", [SGDClassifier(), small_net()])
 def test_every_slice_trains_however_small_the_budget(constituent):
     """Fault: with 16 slices and one epoch only one slice is ever trained on."""
-    model = SISAClassifier(constituent, n_shards=2, n_slices=16, epochs=1, random_state=0).fit(X, Y)
+    model = SISAClassifier(constituent, n_shards=2, n_slices=16, max_epochs=1, random_state=0).fit(X, Y)
     for parts in model.checkpoints_:
         for before, after in pairwise(parts):
             assert state_differences(flatten_state(after), flatten_state(before)) != {}
