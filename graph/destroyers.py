@@ -151,8 +151,8 @@ class NegativeGraph(_Network):
         estimator, remaining = scene.estimator, scene.deletion.remaining
         pairs = sample_non_edges(remaining, remaining.n_edges, generator(scene.seed, 0))
         network = redraw(scene.preserver, scene.seed).requires_grad_(True)
-        epochs = estimator.max_epochs if self.max_epochs is None else self.max_epochs
-        estimator.train_module(network, replace(remaining, pairs=pairs), scene.seed, 1, epochs=epochs)
+        max_epochs = estimator.max_epochs if self.max_epochs is None else self.max_epochs
+        estimator.train_module(network, replace(remaining, pairs=pairs), scene.seed, 1, max_epochs=max_epochs)
         return network.eval()
 
 

@@ -14,7 +14,11 @@ from mlunlearn.graph.layers import edited_layers, evaluate_layers, message_layer
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.sampling import generator, sample_non_edges
 from mlunlearn.graph.training import pair_scores, run, train
+from mlunlearn.networks.loop import adam
+from mlunlearn.parameters import check_count, check_positive, check_share
 from mlunlearn.receipts import Work
+
+_RANDOM_PAIRS = 1  # names the draw among those of a request
 
 
 class DeletionOperator(nn.Module):
@@ -133,6 +137,8 @@ class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Adam's learning rate.
     random_state : int, RandomState instance or None, default=None
         Seeds the estimator and the random pairs.
+    verbose : int, default=0
+        Show a progress bar.
 
     Attributes
     ----------
@@ -181,12 +187,20 @@ class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         max_epochs: int = 600,
         lr: float = 1e-3,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.estimator = estimator
         self.trade_off = trade_off
         self.max_epochs = max_epochs
         self.lr = lr
         self.random_state = random_state
+        self.verbose = verbose
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_share("trade_off", self.trade_off)
+        check_count("max_epochs", self.max_epochs)
+        check_positive("lr", self.lr)
 
     def _unlearn(self, deletion: Deletion) -> Work:
         trained = self._starting_module(deletion)
@@ -196,10 +210,17 @@ class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         student = DeletionOperator(trained, [deletion.before.positions[there] for there in affected], targets)
         student = student.to(self.estimator_.device).eval()
         loss = self._loss(student, deletion, targets, affected)
-        train(student, loss, steps=self.max_epochs, lr=self.lr, seed=self.seed_, parameters=student.operators)
+        train(
+            student,
+            loss,
+            n_steps=self.max_epochs,
+            optimizer=adam(self.lr, fused=False),
+            seed=self.seed_,
+            parameters=student.operators,
+            label="learning operators" if self.verbose else None,
+        )
         self.estimator_ = self.estimator_.moved(deletion.remaining, _without_forgotten(student, deletion))
-        n = self.estimator_.n_trained(deletion.remaining)
-        return Work(samples=self.max_epochs * n, full=self.estimator_.max_epochs * n)
+        return self._work(self.max_epochs * self.estimator_.n_trained(deletion.remaining), deletion)
 
     def _loss(
         self, student: DeletionOperator, deletion: Deletion, targets: list[Tensor], affected: list[Tensor]
@@ -207,7 +228,7 @@ class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         """Sum the losses of the layers; what goes on to the next layer carries no gradient."""
         graph = deletion.after.to(self.estimator_.device)
         pairs = deletion.before.pairs[:, deletion.touched]
-        rng = generator(self.seed_, len(self.receipts_))
+        rng = generator(self._request_seed(), _RANDOM_PAIRS)
         random_pairs = deletion.kept[sample_non_edges(deletion.remaining, pairs.shape[1], rng)]
         neighbours = [there.clone() for there in affected]
         for there in neighbours:

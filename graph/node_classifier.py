@@ -41,6 +41,8 @@ class NodeClassifier(ClassifierMixin, GraphEstimator):
     n_neighbors : int, sequence of int, or None, default=10
         With `batch_size`: how many neighbours a node hears at most in one step, drawn anew each time; one number for
         every hop, or one for each, from the nodes of the batch outwards. None takes all.
+    verbose : int, default=0
+        Show a progress bar.
 
     Attributes
     ----------

@@ -207,8 +207,6 @@ def test_a_relation_that_is_forgotten_is_not_taught_again(triples, relational, s
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"destroyer": "calm"}, "calm"),
-        ({"knowledge": "all"}, "knowledge"),
         ({"knowledge": "feature"}, "no embeddings"),
         ({}, "val_pos_edge_index"),
     ],

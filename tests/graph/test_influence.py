@@ -5,8 +5,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.frozen import FrozenEstimator
 from torch.func import functional_call, hessian, jacrev
 from torch_geometric.nn import GAT, GCN, SGConv
@@ -14,17 +12,15 @@ from torch_geometric.nn import GAT, GCN, SGConv
 from mlunlearn.graph import GIF, LinkPredictor, NodeClassifier, UtU, stochastic_block_model
 from mlunlearn.graph.influence import (
     Influence,
-    conjugate_gradient,
     flat,
     gauss_newton_product,
     hessian_product,
-    lissa,
-    output_curvature,
     precise,
 )
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import delete
 from mlunlearn.graph.training import run
+from mlunlearn.networks.solvers import conjugate_gradient, lissa
 
 DATA = stochastic_block_model([60, 60, 60], n_features=5, random_state=1)
 GRAPH = precise(read_graph(DATA))
@@ -122,21 +118,6 @@ def test_both_solvers_end_at_the_dense_solve(dense):
     assert fixed.residual < 1e-9
     short = lissa(lambda x: gauss_newton @ x, right, steps=5, scale=scale * 1e6)
     assert short.residual > 0.9  # a scale that is too large makes hardly any step, and the residual says so
-
-
-@settings(deadline=None, max_examples=20)
-@given(st.integers(1, 5), st.integers(0, 100))
-def test_curvature_of_outputs_is_the_second_derivative(n_classes, seed):
-    rng = torch.Generator().manual_seed(seed)
-    shape = (4, n_classes) if n_classes > 1 else (4,)
-    outputs, tangents = torch.randn(2, *shape, generator=rng, dtype=torch.float64)
-
-    def loss(z):
-        logs = z.logsumexp(dim=1) if n_classes > 1 else torch.nn.functional.softplus(z)
-        return logs.sum()
-
-    dense_hessian = hessian(loss)(outputs).reshape(outputs.numel(), -1)
-    assert torch.allclose(output_curvature(outputs, tangents).flatten(), dense_hessian @ tangents.flatten())
 
 
 def test_one_newton_step_is_retraining_for_a_ridge():
