@@ -2,9 +2,10 @@
 
 Every repetition draws data, trains references without the forgotten rows, and audits models of a fresh seed that were
 trained with 0, 10, 20, 35 and 100 % of the forgotten rows left in: the first is an exact unlearner, the last does
-nothing. Beside the verdict stand the rule it replaced (the strongest attack, its AUC folded round one half, must not
-exceed the upper end of the null's bootstrap interval; here with three of its seven attacks) and the relative kernel
-test. Results are written as they come, and an interrupted run goes on where it was.
+nothing. The same models serve audits with few and with many references. Beside the verdict stand, in the first
+repetitions, the rule it replaced (the strongest attack, its AUC folded round one half, must not exceed the upper end of
+the null's bootstrap interval; here with three of its seven attacks) and the relative kernel test. Everything runs on
+one thread. Results are written as they come, and an interrupted run goes on where it was.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_limits
 
 from benchmarks.common import RESULTS, environment, write_results
 from mlunlearn import SISAClassifier
@@ -46,46 +48,52 @@ class Setting:
         A decision tree, or a network that learns its data by heart.
     n, forget, unseen : int
         Rows trained on, forgotten among them, and never trained on.
-    references : int
-        Retrained models.
+    references : tuple of int
+        Retrained models of each audit; the most are trained, and the first ones serve where there are fewer.
     repetitions : int
         Of everything, data included.
-    mislabelled : bool
-        Whether the forgotten rows have wrong labels.
+    rows : {"random", "neighbours", "mislabelled"}
+        Forgotten rows: drawn as the others are, near each other, or with wrong labels.
+    told : bool
+        Whether audits are made, too, that know that rows are exchangeable.
     matched : bool
-        Whether unseen rows with wrong labels are given to compare with.
-    old_rule : int
-        Repetitions in which the replaced rule is applied as well.
+        Whether audits are made, too, with unseen rows that have wrong labels as well.
+    beside : int
+        Repetitions in which the replaced rule and the relative test are applied.
     """
 
     model: str
     n: int
     forget: int
     unseen: int
-    references: int
+    references: tuple[int, ...]
     repetitions: int
-    mislabelled: bool = False
+    rows: str = "random"
+    told: bool = False
     matched: bool = False
-    old_rule: int = 200
+    beside: int = 50
 
     @property
-    def name(self) -> str:
-        """What the results file calls it."""
-        rows = "mislabelled, " if self.mislabelled else ""
-        against = ", matched" if self.matched else ""
-        return f"{self.model}: {self.forget:,} of {self.n:,} {rows}{self.references} references{against}"
+    def audits(self) -> dict[str, tuple[int, bool, bool]]:
+        """By what the results file calls it: references, whether told, and whether matched."""
+        ways = [(False, False)] + [(True, False)] * self.told + [(False, True)] * self.matched
+        named = {}
+        for told, matched in ways:
+            for k in self.references:
+                how = ", said to be exchangeable" * told + ", matched" * matched
+                rows = "" if self.rows == "random" else f" {self.rows}"
+                named[f"{self.model}: {self.forget:,} of {self.n:,}{rows}, {k} references{how}"] = (k, told, matched)
+        return named
 
 
 SETTINGS = (
-    Setting("tree", 1000, 100, 500, 5, 200),
-    Setting("tree", 1000, 100, 500, 5, 200, mislabelled=True),
-    Setting("tree", 1000, 100, 500, 5, 200, mislabelled=True, matched=True),
-    Setting("tree", 1000, 100, 500, 3, 200),
-    Setting("tree", 1000, 100, 500, 2, 200),
-    Setting("mlp", 1000, 100, 500, 5, 100),
-    Setting("mlp", 1000, 100, 500, 5, 100, mislabelled=True),
-    Setting("tree", 5000, 500, 2500, 5, 200, old_rule=50),
-    Setting("tree", 30000, 2000, 5000, 5, 50, old_rule=20),
+    Setting("tree", 1000, 100, 500, (2, 3, 5, 10), 200, told=True),
+    Setting("tree", 1000, 100, 500, (5,), 200, "mislabelled", matched=True),
+    Setting("mlp", 1000, 100, 500, (5, 10), 60),
+    Setting("mlp", 1000, 100, 500, (5, 10), 100, "neighbours"),
+    Setting("mlp", 1000, 100, 500, (5,), 40, "mislabelled"),
+    Setting("tree", 5000, 500, 2500, (5,), 200),
+    Setting("tree", 30000, 2000, 5000, (5,), 40, beside=20),
 )
 
 
@@ -99,29 +107,33 @@ def models(setting: Setting) -> Callable[[int], Any]:
 
 
 def draw(setting: Setting, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Draw data: the forgotten rows first, then the other training rows, then the unseen ones, then matched ones."""
+    """Draw data, and divide it into forgotten, other training, unseen and matched rows."""
     total = setting.n + setting.unseen + (setting.forget * 3 if setting.matched else 0)
     X, y = make_classification(
         total, 20, n_informative=8, n_classes=3, flip_y=0.1, random_state=int(rng.integers(2**31))
     )
+    order = np.arange(setting.n)
+    if setting.rows == "neighbours":
+        order = np.argsort(((X[: setting.n] - X[rng.integers(setting.n)]) ** 2).sum(axis=1))
     rows = {
-        "forget": np.arange(setting.forget),
-        "retain": np.arange(setting.forget, setting.n),
+        "forget": order[: setting.forget],
+        "retain": np.sort(order[setting.forget :]),
         "test": np.arange(setting.n, setting.n + setting.unseen),
     }
     if setting.matched:
         rows["matched"] = np.arange(setting.n + setting.unseen, total)
-    for name in ("forget", "matched") if setting.mislabelled else ():
+    for name in ("forget", "matched") if setting.rows == "mislabelled" else ():
         if name in rows:
             y[rows[name]] = (y[rows[name]] + rng.integers(1, 3, len(rows[name]))) % 3
     return X, y, rows
 
 
-def repeat(setting: Setting, number: int) -> dict[str, dict[str, str]]:
-    """Audit a model of every share once; letters are those of `LETTERS`, y and n whether a rule raises alarm."""
-    rng = np.random.default_rng([setting.n, setting.references, setting.mislabelled, number])
+def repeat(setting: Setting, number: int) -> dict[str, dict[str, dict[str, str]]]:
+    """Audit a model of every share once: by audit, rule and share a letter of `LETTERS`, or whether there is alarm."""
+    rng = np.random.default_rng([setting.n, len(setting.model), len(setting.rows), number])
     X, y, rows = draw(setting, rng)
-    make, seeds = models(setting), iter(rng.integers(2**31, size=setting.references + len(SHARES) + 1).tolist())
+    most = max(setting.references)
+    make, seeds = models(setting), iter(rng.integers(2**31, size=most + len(SHARES) + 1).tolist())
 
     def say(trained: np.ndarray) -> dict[str, Outputs]:
         with warnings.catch_warnings():
@@ -131,31 +143,42 @@ def repeat(setting: Setting, number: int) -> dict[str, dict[str, str]]:
         return {name: Outputs(p.argmax(axis=1), p) for name, p in probabilities.items()}
 
     targets = {name: y[which] for name, which in rows.items()}
-    references = [say(rows["retain"]) for _ in range(setting.references)]
+    references = [say(rows["retain"]) for _ in range(most)]
     original = say(np.arange(setting.n))
-    base = Predictions("classifier", targets, references[0], references, original)
-    judge = Judge(base, seed=number)
-    found = judge.comparability()
-    everything = {name: np.arange(n) for name, n in base.sizes.items()}
-    bound = old_rule(base, number) if number < setting.old_rule else np.nan
-    result: dict[str, dict[str, str]] = {"verdict": {}, "old rule": {}, "relative test": {}}
+    audited = {}
     for share in SHARES:
         left = rows["forget"][rng.random(setting.forget) < share]
-        ours = say(np.concatenate([left, rows["retain"]]))
-        result["verdict"][str(share)] = LETTERS[judge.verdict(ours, found).decision]
-        result["relative test"][str(share)] = "ny"[
-            int(_relative(ours, references[0], original, targets["forget"]) <= 0.05)
-        ]
-        if number < setting.old_rule:
-            result["old rule"][str(share)] = "ny"[int(strongest(ours, targets, everything) > bound)]
+        audited[str(share)] = say(np.concatenate([left, rows["retain"]]))
+    result = {}
+    for name, (k, told, matched) in setting.audits.items():
+        asked = {part: target for part, target in targets.items() if matched or part != "matched"}
+        base = Predictions("classifier", asked, references[0], references[:k], original)
+        judge = Judge(base, seed=number, exchangeable=True if told else None)
+        found = judge.comparability()
+        letters = {share: LETTERS[judge.verdict(ours, found).decision] for share, ours in audited.items()}
+        result[name] = {"verdict": letters}
+        if number < setting.beside and not told and not matched:
+            result[name] |= _beside(base, audited, number)
     return result
+
+
+def _beside(base: Predictions, audited: dict[str, dict[str, Outputs]], number: int) -> dict[str, dict[str, str]]:
+    """Say whether the replaced rule and the relative test raise alarm."""
+    bound = old_rule(base, number)
+    rows = {name: np.arange(n) for name, n in base.sizes.items()}
+    y = base.targets["forget"]
+    relative = {share: _relative(ours, base.references[0], base.original, y) for share, ours in audited.items()}
+    return {
+        "old rule": {share: "ny"[int(strongest(ours, base.targets, rows) > bound)] for share, ours in audited.items()},
+        "relative test": {share: "ny"[int(p_value <= 0.05)] for share, p_value in relative.items()},
+    }
 
 
 def old_rule(base: Predictions, seed: int) -> float:
     """Upper end of the 95 % bootstrap interval of the null: further references, each with resampled rows."""
     rng = np.random.default_rng(seed)
     resampled = []
-    for _ in range(100):
+    for _ in range(50):
         rows = {name: rng.integers(n, size=n) for name, n in base.sizes.items() if name in ("forget", "test")}
         resampled += [strongest(said, base.targets, rows) for said in base.references[1:]]
     return float(np.quantile(resampled, 0.975))
@@ -191,16 +214,15 @@ def summary(raw: dict[str, dict[str, str]]) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for rule, by_share in raw.items():
         for share, letters in by_share.items():
-            if letters:
-                alarms = sum(letter in "Dy" for letter in letters)
-                interval = binomtest(alarms, len(letters)).proportion_ci()
-                rows.setdefault(rule, {})[share] = {
-                    "alarms": round(alarms / len(letters), 4),
-                    "low": round(interval.low, 4),
-                    "high": round(interval.high, 4),
-                    "n": len(letters),
-                    **({"cannot tell": round(letters.count("C") / len(letters), 4)} if rule == "verdict" else {}),
-                }
+            alarms = sum(letter in "Dy" for letter in letters)
+            interval = binomtest(alarms, len(letters)).proportion_ci()
+            rows.setdefault(rule, {})[share] = {
+                "alarms": round(alarms / len(letters), 4),
+                "low": round(interval.low, 4),
+                "high": round(interval.high, 4),
+                "n": len(letters),
+                **({"cannot tell": round(letters.count("C") / len(letters), 4)} if rule == "verdict" else {}),
+            }
     return rows
 
 
@@ -208,30 +230,39 @@ def run(settings: tuple[Setting, ...], seconds: float) -> None:
     """Run what is missing in rounds, a few repetitions of every setting first, for at most this time."""
     path = RESULTS / f"{NAME}.json"
     saved = json.loads(path.read_text()) if path.exists() else {"settings": {}}
+    saved |= {"environment": environment(), "alpha": 0.05}
     started = perf_counter()
     for wanted in ROUNDS:
         for setting in settings:
-            entry = saved["settings"].setdefault(setting.name, {"raw": {}, "seconds": 0.0})
-            done = len(entry["raw"].get("verdict", {}).get("0.0", ""))
-            for number in range(done, min(wanted, setting.repetitions)):
+            for number in range(_done(saved, setting), min(wanted, setting.repetitions)):
                 if perf_counter() - started > seconds:
                     return
-                _add(entry, setting, number)
-                path.write_text(json.dumps({**saved, "environment": environment(), "alpha": 0.05}, indent=1) + "\n")
+                begun = perf_counter()
+                for name, rules in repeat(setting, number).items():
+                    entry = saved["settings"].setdefault(name, {"raw": {}})
+                    _add(entry["raw"], rules)
+                    entry["summary"] = summary(entry["raw"])
+                taken = perf_counter() - begun
+                path.write_text(json.dumps(saved, indent=1) + "\n")
+                print(f"{perf_counter() - started:7.0f} s  {number + 1:3d} {name} ({taken:.1f} s)", flush=True)
 
 
-def _add(entry: dict[str, Any], setting: Setting, number: int) -> None:
-    begun = perf_counter()
-    for rule, by_share in repeat(setting, number).items():
-        kept = entry["raw"].setdefault(rule, {})
+def _done(saved: dict[str, Any], setting: Setting) -> int:
+    """Repetitions that are there of every audit of a setting."""
+    entries = [saved["settings"].get(name, {"raw": {}})["raw"] for name in setting.audits]
+    return min(len(raw.get("verdict", {}).get("0.0", "")) for raw in entries)
+
+
+def _add(raw: dict[str, dict[str, str]], rules: dict[str, dict[str, str]]) -> None:
+    for rule, by_share in rules.items():
+        kept = raw.setdefault(rule, {})
         for share, letter in by_share.items():
             kept[share] = kept.get(share, "") + letter
-    entry["seconds"] = round(entry["seconds"] + perf_counter() - begun, 1)
-    entry["summary"] = summary(entry["raw"])
 
 
 def quick_start(n_seeds: int = 100) -> None:
     """Audit the example of the README with many seeds, and count the verdicts on it and on the model before."""
+    started = perf_counter()
     X, y = make_classification(n_samples=3000, flip_y=0.3, random_state=0)
     X, X_test, y, y_test = X[:2000], X[2000:], y[:2000], y[2000:]
     people = [f"person {row // 4}" for row in range(2000)]
@@ -245,15 +276,17 @@ def quick_start(n_seeds: int = 100) -> None:
         ).verdicts
         for name in decisions:
             decisions[name] += LETTERS[found[name].decision]
+        print(f"{perf_counter() - started:7.0f} s  {seed + 1:3d}", flush=True)
     write_results("audit_quick_start", {"decisions": decisions, "letters": LETTERS, "alpha": 0.05})
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=2400.0, help="stop after this time; run again to go on")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="stop after this time; run again to go on")
     parser.add_argument("--quick-start", action="store_true", help="the example of the README over 100 seeds instead")
     options = parser.parse_args()
-    if options.quick_start:
-        quick_start()
-    else:
-        run(SETTINGS, options.seconds)
+    with threadpool_limits(1):
+        if options.quick_start:
+            quick_start()
+        else:
+            run(SETTINGS, options.seconds)

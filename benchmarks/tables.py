@@ -142,7 +142,7 @@ def _power() -> str:
     found = json.loads((RESULTS / "audit_power.json").read_text(encoding="utf-8"))
     rows = []
     for name, setting in found["settings"].items():
-        verdict, old = setting["summary"]["verdict"], setting["summary"]["old rule"]
+        verdict, old = setting["summary"]["verdict"], setting["summary"].get("old rule")
         exact = verdict["0.0"]
         rows.append(
             [
@@ -150,7 +150,7 @@ def _power() -> str:
                 str(exact["n"]),
                 f"{exact['alarms']:.3f} ({exact['low']:.3f} to {exact['high']:.3f})",
                 *(f"{verdict[share]['alarms']:.2f}" for share in ("0.1", "0.2", "0.35", "1.0")),
-                *(f"{old[share]['alarms']:.2f}" for share in ("0.35", "1.0")),
+                *(f"{old[share]['alarms']:.2f}" if old else "" for share in ("0.35", "1.0")),
             ]
         )
     head = [
@@ -165,8 +165,9 @@ def _power() -> str:
     return (
         f"**How often the verdict is *distinguishable*** (stated rate for exact models {found['alpha']:g}, with 95 % "
         "intervals; share of the forgotten rows left in the model; trees are decision trees, networks learn their data "
-        "by heart; `python -m benchmarks.audit_power`). Where there are few repetitions the intervals say so. The last "
-        "two columns are the rule that was replaced, an interval round the strongest attack's folded AUC.\n\n"
+        "by heart; neighbours: forgotten rows near each other; `python -m benchmarks.audit_power`). Where there are "
+        "few repetitions the intervals say so. The last two columns are the rule that was replaced, an interval round "
+        "the strongest attack's folded AUC.\n\n"
         f"{_table([*head, 'old rule, 35 %', 'old rule, nothing forgotten'], rows)}"
     )
 
@@ -175,11 +176,24 @@ def _graph_power() -> str:
     found = json.loads((RESULTS / "graph_audit.json").read_text(encoding="utf-8"))
     rows = []
     for name, task in found["tasks"].items():
-        said = [[run[who] for run in task["rows"]].count("distinguishable from one") for who in ("exact", "original")]
+        whose = ["exact", "original"]
+        whose += [f"{who}, said to be exchangeable" for who in whose]
+        said = [[run.get(who) for run in task["rows"]].count("distinguishable from one") for who in whose]
+        told = whose[-1] in task["rows"][0]
         spread = statistics.stdev(run["figure"] for run in task["rows"])
         error = statistics.mean(run["standard_error"] for run in task["rows"])
-        rows.append([name, str(len(task["rows"])), *map(str, said), f"{spread:.3f}", f"{error:.3f}"])
-    head = ["request", "graphs", "exact model", "nothing forgotten", "sd of AUC unseen over graphs", "stated error"]
+        counts = [*map(str, said[:2]), *(map(str, said[2:]) if told else ("", ""))]
+        rows.append([name, str(len(task["rows"])), *counts, f"{spread:.3f}", f"{error:.3f}"])
+    head = [
+        "request",
+        "graphs",
+        "exact model",
+        "nothing forgotten",
+        "exact, said to be exchangeable",
+        "nothing forgotten, said so",
+        "sd of AUC unseen over graphs",
+        "stated error",
+    ]
     return (
         "**How often the graph audit says *distinguishable*** (generated block models; beside it the error of AUC "
         "unseen that one audit states, and its standard deviation over graphs; "

@@ -252,7 +252,7 @@ class GraphForgettingMixin(ForgettingState):
         if self._data.checksum != self._checksum:
             raise DataChangedError(
                 "The graph was edited after fit: learning from it would not give the promised model. Restore the "
-                "tensors and call attach_data(data), or fit again."
+                "tensors and call attach_data(data), or fit again. (Nodes and edges are erased after unlearn.)"
             )
 
     def attach_data(self, data: Data) -> Self:
@@ -261,7 +261,9 @@ class GraphForgettingMixin(ForgettingState):
         Parameters
         ----------
         data : torch_geometric.data.Data
-            The graph as given to `fit`; the features and labels of what was forgotten since may hold anything.
+            The graph as given to `fit`; the features and labels of what was forgotten since may hold anything. What is
+            still to be forgotten has to be what it was, and is erased at the source after `unlearn`: until then the
+            model answers for the graph, and a node's features are part of its neighbours' answers.
 
         Returns
         -------

@@ -56,8 +56,27 @@ class ConvNet(nn.Module):
         return self.body(X.reshape(-1, 1, 8, 8))
 
 
+class TableConvNet(nn.Module):
+    """A hidden convolution over the columns of a table, taken for an image of one column.
+
+    Parameters
+    ----------
+    n_features, n_outputs : int
+        Widths of input and output.
+    """
+
+    def __init__(self, n_features: int = 2, n_outputs: int = 6):
+        super().__init__()
+        hidden = nn.Conv2d(1, 8, 3, padding=1)
+        self.body = nn.Sequential(hidden, nn.ReLU(), nn.Flatten(), nn.Linear(8 * n_features, n_outputs))
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Return logits or values."""
+        return self.body(X[:, None, :, None])
+
+
 class FitWidths(Callback):
-    """Give a `Perceptron` the widths of the data, so that one net serves every check."""
+    """Give a `Perceptron` or a `TableConvNet` the widths of the data, so that one net serves every check."""
 
     def __repr__(self) -> str:
         return "FitWidths()"  # without an address, so that names of tests are the same in every process
@@ -96,7 +115,7 @@ def small_net(kind: type = NeuralNetClassifier, module: type[nn.Module] = Percep
         "train_split": None,
         "iterator_train": BatchLoader,
         "iterator_train__shuffle": True,
-        "callbacks": [FitWidths()] if module is Perceptron else "disable",
+        "callbacks": [FitWidths()] if module in (Perceptron, TableConvNet) else "disable",
         "verbose": 0,
     }
     if kind is not NeuralNetRegressor:

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d, get_tags
+from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from mlunlearn._compat import _check_sample_weight
-from mlunlearn.data import Block, TrainingData, take_rows
+from mlunlearn.attaching import AttachedRows
+from mlunlearn.data import Block, TrainingData
+from mlunlearn.dataset_rows import DatasetRows, labels_of
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
-from mlunlearn.naming import NamedRows
+from mlunlearn.inputs import check_target, detached, is_text, itemwise
+from mlunlearn.items import Items
 from mlunlearn.receipts import Work, read_only
-from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes
+from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes, resolve_positions
 from mlunlearn.seeds import root_seed
 
 
-class UnlearnerMixin(NamedRows):
+class UnlearnerMixin(AttachedRows):
     """What every unlearner of rows shares: requests, receipts, references to data, and no half-done changes.
 
     A method implements two private hooks and nothing else of the contract:
@@ -42,8 +45,7 @@ class UnlearnerMixin(NamedRows):
     function of a forgotten row).
     """
 
-    _needs_forgotten: ClassVar[bool] = False
-    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums", "_forgotten")
+    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums", "_marks", "_forgotten")
 
     if TYPE_CHECKING:  # what a method, and scikit-learn's BaseEstimator, bring along
         _unlearn: Callable[[ForgetRequest], Work]
@@ -64,10 +66,12 @@ class UnlearnerMixin(NamedRows):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Training inputs. The model keeps a reference, not a copy, until it is asked to forget.
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features), Dataset or dict of arrays
+            Training inputs. The model keeps a reference, not a copy, until it is asked to forget. Torch networks also
+            take a map-style ``torch.utils.data.Dataset``, whose items are read when a batch needs them, and a few at
+            once to tell it from another; and arrays that the network takes by name.
         y : array-like of shape (n_samples,)
-            Targets.
+            Targets; None takes a dataset's ``targets`` or ``labels``, or reads every item once.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights, passed on to the estimator. Zero weight is not removal.
         sample_ids : array-like of shape (n_samples,) or None, default=None
@@ -93,6 +97,10 @@ class UnlearnerMixin(NamedRows):
         return self._fit_anew(X, y, sample_weight, sample_ids, id_key, exclude)
 
     def _remember(self, X: Any, y: Any, sample_weight: Any, sample_ids: Any, id_key: Any, exclude: Any) -> None:
+        X = itemwise(self, X)
+        if isinstance(X, DatasetRows) and exclude is not None and not names_nothing(exclude):
+            exclude = resolve_positions(exclude, len(X), "exclude")
+            X = X.without_reading(exclude)
         X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=True)
         n_samples = X.shape[0]
         self.seed_ = root_seed(getattr(self, "random_state", 0))
@@ -103,6 +111,7 @@ class UnlearnerMixin(NamedRows):
         if is_classifier(self):
             check_classification_targets(y)
         self._data = TrainingData(X, y, sample_weight, labelled=is_classifier(self))
+        self._weighted = sample_weight is not None
         if exclude is not None:
             self._exclude(exclude)
         if is_classifier(self):
@@ -126,12 +135,13 @@ class UnlearnerMixin(NamedRows):
 
     def _check_training_input(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
         tags = get_tags(self)
-        y = _as_array(y)
+        X = itemwise(self, X)
+        y = labels_of(X) if y is None and isinstance(X, DatasetRows) else detached(y)
         if y is None and tags.target_tags.required:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         X = self._check_input(X, reset=reset)
         if y is not None:
-            y = _check_target(y, multi_output=tags.target_tags.multi_output, numeric=not is_classifier(self))
+            y = check_target(y, multi_output=tags.target_tags.multi_output, numeric=not is_classifier(self))
             check_consistent_length(X, y)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
@@ -142,14 +152,17 @@ class UnlearnerMixin(NamedRows):
 
         Data frames stay data frames and texts stay texts: the estimator inside is the one that reads them.
         """
-        if _is_text(X):
+        X = itemwise(self, X)
+        if isinstance(X, Items):
+            return X
+        if is_text(X):
             return np.asarray(X, dtype=object)
         if hasattr(X, "iloc") or hasattr(X, "__dataframe__"):
             return validate_data(self, X, skip_check_array=True, reset=reset)
         tags = get_tags(self).input_tags
         return validate_data(
             self,
-            _as_array(X),
+            detached(X),
             accept_sparse="csr" if tags.sparse else False,
             dtype=None,
             allow_nd=tags.three_d_array,
@@ -227,6 +240,7 @@ class UnlearnerMixin(NamedRows):
         before = self._is_forgotten(asked)
         request = ForgetRequest(rows=asked[~before], already=asked[before], classes=named)
         self._check_something_is_left(request)
+        self._refuse_to_leave_erased(request)
         return request
 
     def _known_classes(self) -> list[Any]:
@@ -236,7 +250,9 @@ class UnlearnerMixin(NamedRows):
         return [*self.classes_.tolist(), *forgotten]
 
     def _rows_of_classes(self, classes: tuple[Any, ...]) -> np.ndarray:
-        return self._data.with_labels(list(classes))
+        rows = self._data.with_labels(list(classes))
+        erased = np.isin(self._erased_classes(), list(classes)).any()
+        return np.union1d(rows, self._erased.rows) if erased else rows
 
     def _check_something_is_left(self, request: ForgetRequest) -> None:
         if len(request.rows) == self._count_retained(request.of):
@@ -245,22 +261,29 @@ class UnlearnerMixin(NamedRows):
             )
         if not is_classifier(self) or request.classes or not len(request.rows):
             return
-        for label in self._data.labels_lost(request.rows).tolist():
+        for label in self._labels_lost(request.rows).tolist():
             raise ForgetRequestError(
                 f"the request names the last rows of class {label!r}. To forget the class itself, ask for it: "
                 f"unlearn(classes=[{label!r}]); to keep it, leave one of its rows."
             )
 
     def _count_twins(self, request: ForgetRequest) -> int | None:
-        return self._data.n_twins(request.rows)
+        if len(self._erased.rows):
+            return None
+        known = getattr(self._data.block(request.rows[:1]).X, "compared_as_a_whole", True)
+        return self._data.n_twins(request.rows) if known else None
 
     def _serve(self, request: ForgetRequest) -> Work:
         if self._needs_forgotten:
             self._read(request.rows, f"{type(self).__name__} reads what it forgets; erase at the source after unlearn")
         checksums = self._checksums.copy()
-        np.subtract.at(checksums, self._groups_of(request.rows), self._data.checksums(request.rows))
-        with np.errstate(over="ignore"):
-            label_sum = self._label_sum - self._data.label_sum(request.rows)
+        held, erased = self._held(request.rows), self._erased
+        np.subtract.at(checksums, self._groups_of(held), self._data.checksums(held))
+        checksums -= erased.sums
+        label_sum = np.uint64(0)  # where labels are not known nothing may be left of theirs
+        if self._data.has_row_labels:
+            with np.errstate(over="ignore"):
+                label_sum = self._label_sum - self._data.label_sum(held) - erased.label_sum
         work = self._unlearn(request)
         self._checksums, self._label_sum = checksums, label_sum
         self._let_go(request.rows)
@@ -271,7 +294,7 @@ class UnlearnerMixin(NamedRows):
 
     def _let_go(self, rows: np.ndarray) -> None:
         self._forgotten = read_only(np.union1d(self._forgotten, rows))
-        self._data = self._data.without(rows)
+        self._data = self._data.without(self._held(rows))
 
     def _count_retained(self, of: str) -> int:
         return self.n_samples_fit_ - len(self._forgotten)
@@ -314,84 +337,3 @@ class UnlearnerMixin(NamedRows):
     def _groups_of(self, rows: np.ndarray) -> np.ndarray:
         """Part that each row is in."""
         return np.zeros(len(rows), dtype=np.intp)
-
-    def _sums_of_groups(self, data: TrainingData) -> np.ndarray:
-        sums = np.zeros(self._n_groups, dtype=np.uint64)
-        np.add.at(sums, self._groups_of(data.positions), data.sums)
-        return sums
-
-    def _refuse_other_data(self, data: TrainingData) -> None:
-        """Compare the rows that are held, part by part, with the checksums taken as the model learned them."""
-        differing = np.flatnonzero(self._sums_of_groups(data) != self._checksums)
-        if len(differing):
-            rows = data.positions[self._groups_of(data.positions) == differing[0]]
-            named = ", ".join(map(str, rows[:5].tolist())) + (", ..." if len(rows) > 5 else "")
-            raise DataChangedError(
-                f"The data is not what the model was fitted on: of the {len(rows)} row(s) at positions {named} at "
-                "least one differs, is missing or stands in another place. Pass the arrays given to fit, unchanged."
-            )
-
-    def attach_data(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Give a reloaded model its training data back.
-
-        Parameters
-        ----------
-        X, y, sample_weight : as given to `fit`
-            Either all rows given to `fit` (those forgotten since may hold anything), or the retained rows
-            alone, in the same order. Rows that are to be forgotten next are still retained: no checksum of single rows
-            is saved, so erase them at the source after this call. Rows of a data frame can be named by its labels
-            again if they are those of the frame given to `fit`.
-
-        Returns
-        -------
-        self
-            The model, able to unlearn again.
-
-        Raises
-        ------
-        ValueError
-            If the number of rows fits neither form.
-        DataChangedError
-            If the retained rows are not those the model was fitted on.
-        """
-        return self._attach(X, y, sample_weight)
-
-    def _take_data(self, X: Any, y: Any, sample_weight: Any) -> None:
-        retained = self._retained()
-        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
-        if n_rows not in (self.n_samples_fit_, len(retained)):
-            raise ValueError(
-                f"attach_data got {n_rows} rows, expected the {self.n_samples_fit_} given to fit or the "
-                f"{len(retained)} that are retained."
-            )
-        if n_rows == self.n_samples_fit_ != len(retained):
-            X, y, sample_weight = (take_rows(_as_rows(v), retained) for v in (X, y, sample_weight))
-        X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=False)
-        everything = len(retained) == self.n_samples_fit_
-        data = TrainingData(X, y, sample_weight, None if everything else retained, labelled=is_classifier(self))
-        self._refuse_other_data(data)
-        self._data = data if data.label_sum() == self._label_sum else data.without_labels()
-
-
-def _is_text(X: Any) -> bool:
-    if isinstance(X, (list, tuple)) and X:
-        return isinstance(X[0], str)
-    return isinstance(X, np.ndarray) and X.ndim == 1 and X.size > 0 and isinstance(X[0], str)
-
-
-def _as_array(values: Any) -> Any:
-    """Read torch tensors as arrays; leave everything else alone."""
-    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
-
-
-def _as_rows(values: Any) -> Any:
-    return np.asarray(values) if isinstance(values, (list, tuple)) else _as_array(values)
-
-
-def _check_target(y: Any, *, multi_output: bool, numeric: bool) -> np.ndarray:
-    y = np.asarray(y) if multi_output else y
-    y = y if multi_output and y.ndim == 2 else column_or_1d(y, warn=True)
-    if numeric and y.dtype.kind not in "fiub":
-        y = y.astype(np.float64)
-    assert_all_finite(y, input_name="y")
-    return y

@@ -53,8 +53,9 @@ def checksums_of_rows(values: Any, key: int = 0) -> np.ndarray:
     Parameters
     ----------
     values : ndarray, sparse matrix, data frame or anything numpy reads, with n rows
-        The rows. Of numbers the bits count, so that 0.0 and -0.0 differ, and so do the same numbers in another type.
-        Rows of another kind bring a method ``checksums(key)``.
+        The rows. Of numbers the bits count, so that the same numbers in another type differ; but 0.0 and -0.0 are
+        alike, and so are zeros that a sparse row stores and those that it leaves out. Rows of another kind bring a
+        method ``checksums(key)``.
     key : int, default=0
         Another key gives other checksums, equal for equal rows all the same.
 
@@ -74,7 +75,7 @@ def checksums_of_rows(values: Any, key: int = 0) -> np.ndarray:
     if sparse.issparse(values):
         return _of_entries(values.tocsr(), key)
     if isinstance(values, (pd.DataFrame, pd.Series)):
-        turned = values.iloc[:, ::-1] if key and values.ndim == 2 else values
+        turned = _without_minus_zero(values.iloc[:, ::-1] if key and values.ndim == 2 else values)
         hashed = pd.util.hash_pandas_object(turned, index=False).to_numpy().astype(np.uint64)
         return _of_words(hashed[:, np.newaxis], key)
     if hasattr(values, "checksums"):
@@ -84,6 +85,23 @@ def checksums_of_rows(values: Any, key: int = 0) -> np.ndarray:
         hashed = pd.util.hash_array(values.ravel(), categorize=False).astype(np.uint64)
         return _of_words(hashed.reshape(len(values), -1), key)
     return _of_words(values, key)
+
+
+def _without_minus_zero(values: Any) -> Any:
+    """Write 0.0 for -0.0 in the columns of floats that hold it; the same object where none does."""
+    if values.ndim == 1:
+        return values + 0.0 if _has_minus_zero(values) else values
+    columns = [values.iloc[:, place] for place in range(values.shape[1])]
+    if not any(map(_has_minus_zero, columns)):
+        return values
+    return pd.concat([_without_minus_zero(column) for column in columns], axis=1)
+
+
+def _has_minus_zero(values: pd.Series) -> bool:
+    if not isinstance(values.dtype, np.dtype) or values.dtype.kind != "f":
+        return False
+    numbers = values.to_numpy()
+    return bool((np.signbit(numbers) & (numbers == 0)).any())
 
 
 def combined(*checksums: np.ndarray | None) -> np.ndarray:
@@ -119,6 +137,7 @@ def _of_words(values: np.ndarray, key: int) -> np.ndarray:
     step = max(1, _WORDS // len(factors))
     for start in range(0, len(values), step):
         rows = np.ascontiguousarray(values[start : start + step])
+        rows = rows + 0.0 if rows.dtype.char in "efdFD" else rows  # -0.0 becomes 0.0
         words = rows.reshape(len(rows), -1).view(np.uint8).view(f"u{word}").astype(np.uint64)
         sums[start : start + step] = _mix(words, rounds=1) @ factors
     return _mix(sums)
@@ -126,6 +145,10 @@ def _of_words(values: np.ndarray, key: int) -> np.ndarray:
 
 def _of_entries(values: Any, key: int) -> np.ndarray:
     """Sum the stored entries of a sparse row, whatever their order."""
+    if not values.has_canonical_format or not values.data.all():
+        values = values.copy()
+        values.sum_duplicates()
+        values.eliminate_zeros()
     columns = values.indices.astype(np.uint64)
     entries = combined(_of_words(columns, key), _of_words(values.data, key))
     running = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(entries, dtype=np.uint64)])

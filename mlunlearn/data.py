@@ -18,7 +18,9 @@ from scipy import sparse
 
 from mlunlearn._compat import _safe_indexing
 from mlunlearn.checksums import checksums_of_rows, combined
-from mlunlearn.row_labels import drop_unused_labels, labels_of, used_alone
+from mlunlearn.exceptions import DataChangedError
+from mlunlearn.items import Items
+from mlunlearn.row_labels import drop_unused_labels, labels_of, sum_of_labels, used_alone
 from mlunlearn.twins import Twins
 
 CHUNK_BYTES = 2**21
@@ -30,7 +32,7 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
 
     Parameters
     ----------
-    X : ndarray, sparse matrix, data frame or None
+    X : ndarray, sparse matrix, data frame, Items or None
         The rows; None stays None.
     rows : ndarray of int or bool
         Which ones, in this order.
@@ -49,7 +51,7 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
         return used_alone(X.take(np.flatnonzero(rows) if rows.dtype == bool else rows))
     if isinstance(X, pd.DataFrame):
         return drop_unused_labels(_safe_indexing(X, rows))
-    return _safe_indexing(X, rows)
+    return X[rows] if isinstance(X, Items) else _safe_indexing(X, rows)
 
 
 def join_rows(parts: list[Any]) -> Any:
@@ -78,7 +80,7 @@ class Block:
 
     Parameters
     ----------
-    X : ndarray, sparse matrix or data frame of shape (n, ...)
+    X : ndarray, sparse matrix or data frame of shape (n, ...), or Items
         Inputs.
     y : ndarray of shape (n,) or (n, n_outputs), or None
         Targets.
@@ -195,8 +197,8 @@ class TrainingData:
 
     The first removal copies the retained rows once, and lets go of the caller's arrays, which still hold the forgotten
     ones. The copy is cut into chunks of some 2 MB by position, so that later removals copy the chunks they touch and
-    no more, and a row is found without a search through all of them. Arrays on disk (``numpy.memmap``) are not copied:
-    the file is the caller's, and forgotten rows are never read again.
+    no more, and a row is found without a search through all of them. Arrays on disk (``numpy.memmap``) and datasets are
+    not copied: the files are the caller's, and forgotten rows are never read again.
     """
 
     def __init__(
@@ -209,12 +211,14 @@ class TrainingData:
         self._labels: Any = None
         codes = None
         if labelled and np.size(y) == n:
-            self._labels, codes = _coded(np.reshape(y, -1))
+            self._labels, codes = np.unique(y, return_inverse=True)
+            codes = codes.reshape(-1).astype(np.min_scalar_type(len(self._labels)))
         self._label_counts: Any = None if codes is None else np.bincount(codes)
         file_rows = np.arange(n) if _is_on_disk(X) else None
         sums = _checksums(positions, inputs, y, weight)
         self._chunks = [Chunk(positions, X, y, weight, file_rows, sums, codes, groups, labels_of(X))]
         self._chunk_size = 0  # positions of a chunk, once there are several
+        self.erased: Any = None  # rows that are still to be forgotten, of which nothing is held
 
     @property
     def positions(self) -> np.ndarray:
@@ -260,17 +264,16 @@ class TrainingData:
         """Labels of the held rows of a data frame; None for other data."""
         return self._column("row_labels")
 
+    @property
+    def has_row_labels(self) -> bool:
+        """Whether rows can be named by labels."""
+        return self._chunks[0].row_labels is not None
+
     def label_sum(self, positions: np.ndarray | None = None) -> np.uint64:
         """Add up checksums of the labels and positions of some held rows, or of all; 0 where there are no labels."""
-        index, positions = (
-            (self.row_labels, self.positions)
-            if positions is None
-            else (*self._rows(positions, "row_labels"), positions)
-        )
-        if index is None:
-            return np.uint64(0)
-        hashes = pd.util.hash_pandas_object(index, index=False).to_numpy()
-        return combined(hashes, positions.astype(np.uint64)).sum(dtype=np.uint64)
+        if positions is None:
+            return sum_of_labels(self.row_labels, self.positions)
+        return sum_of_labels(self._rows(positions, "row_labels")[0], positions)
 
     def without_labels(self) -> TrainingData:
         """Return a holder of the same rows, which cannot be named by labels."""
@@ -321,6 +324,8 @@ class TrainingData:
 
     def _rows(self, positions: np.ndarray, *names: str) -> list[Any]:
         """Copy columns at these positions, in this order, from the chunks they are in."""
+        if self.erased is not None and np.isin(positions, self.erased.rows).any():
+            raise DataChangedError("Rows that were erased before attach_data(..., erased=rows) can only be forgotten.")
         if len(self._chunks) == 1:
             [chunk] = self._chunks
             places = chunk.places(positions)
@@ -354,9 +359,10 @@ class TrainingData:
         TrainingData
             Shares the chunks that hold none of the rows.
         """
-        if not len(positions):
-            return self
         left = copy.copy(self)
+        left.erased = None
+        if not len(positions):
+            return left
         if self._labels is not None:
             left._label_counts = self._label_counts - self._count_labels(positions)
         left._twins = self._twins.without(self._rows(positions, "twins")[0])
@@ -367,12 +373,6 @@ class TrainingData:
         else:
             left._chunks, left._chunk_size = _cut(self._chunks[0], _others(self._chunks[0], positions))
         return left
-
-
-def _coded(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All labels, and the place of each row's label among them."""
-    labels, codes = np.unique(y, return_inverse=True)
-    return labels, codes.astype(np.min_scalar_type(len(labels)))
 
 
 def _others(chunk: Chunk, positions: np.ndarray) -> np.ndarray:

@@ -108,6 +108,8 @@ def as_names(ids: Any, argument: str) -> np.ndarray:
     >>> as_names([1, "1"], "sample_ids")
     array([1, '1'], dtype=object)
     """
+    if isinstance(ids, (str, bytes)):
+        raise ValueError(f"{argument} is one text, {ids!r:.40}; pass a list with the id of each row.")
     if isinstance(ids, pd.DataFrame):
         raise ValueError(f"{argument} is a data frame; pass the one column that holds the ids.")
     ids = ids.detach().cpu().numpy() if hasattr(ids, "detach") else ids

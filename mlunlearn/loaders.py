@@ -1,14 +1,50 @@
-"""Batches for torch, cut out of whole arrays."""
+"""Batches for torch, cut out of whole arrays or read item by item."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from skorch.utils import to_tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from mlunlearn.items import Items
+
+Take = Callable[[torch.Tensor], tuple[Any, torch.Tensor]]
+
+
+class LabelledItems(Dataset[Any]):
+    """Rows that are read when they are asked for, and their targets, as torch's loaders take them.
+
+    Parameters
+    ----------
+    rows : Items
+        Inputs.
+    y : ndarray of shape (n, ...)
+        Targets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlunlearn.items import NamedArrays
+    >>> from mlunlearn.loaders import LabelledItems
+    >>> items = LabelledItems(NamedArrays({"x": np.arange(3)}), np.array([1, 0, 1]))
+    >>> len(items), int(items[2][0]["x"]), int(items[2][1])
+    (3, 2, 1)
+    """
+
+    def __init__(self, rows: Items, y: np.ndarray):
+        self.rows = rows
+        self.y = y
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: Any) -> tuple[Any, Any]:
+        """Read one row."""
+        return self.rows.item(place), self.y[place]
 
 
 class BatchLoader:
@@ -16,8 +52,8 @@ class BatchLoader:
 
     Parameters
     ----------
-    dataset : skorch.dataset.Dataset or torch.utils.data.Subset of one
-        Arrays `X` and `y`.
+    dataset : skorch.dataset.Dataset, LabelledItems, or torch.utils.data.Subset of one
+        Arrays `X` and `y`; or items, which are read as their batch comes.
     batch_size : int, default=128
         Rows of a batch. A single row left over at the end joins the last batch, since batch normalisation cannot
         train on one.
@@ -48,23 +84,35 @@ class BatchLoader:
     def __len__(self) -> int:
         return len(self._starts())
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Any, torch.Tensor]]:
         n = len(self.dataset)
-        X, y = _arrays(self.dataset)
+        dataset, places = _whole(self.dataset)
+        take = _items_of(dataset) if isinstance(dataset, LabelledItems) else _arrays_of(dataset)
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         starts = self._starts()
         for start, stop in zip(starts, [*starts[1:], n], strict=True):
             rows = order[start:stop]
-            yield X[rows], y[rows]
+            yield take(rows if places is None else places[rows])
 
 
-def _arrays(dataset: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    if isinstance(dataset, Subset):
+def _whole(dataset: Any) -> tuple[Any, torch.Tensor | None]:
+    """Return the dataset inside subsets of subsets, and the places of the rows in it; None for all of them."""
+    places = None
+    while isinstance(dataset, Subset):
         rows = torch.as_tensor(np.asarray(dataset.indices))
-        X, y = _arrays(dataset.dataset)
-        return X[rows], y[rows]
+        dataset, places = dataset.dataset, rows if places is None else rows[places]
+    return dataset, places
+
+
+def _items_of(dataset: LabelledItems) -> Take:
+    y = torch.as_tensor(dataset.y)
+    return lambda places: (dataset.rows[places.numpy()].read(), y[places])
+
+
+def _arrays_of(dataset: Any) -> Take:
+    X = to_tensor(dataset.X, device="cpu")
     y = torch.zeros(len(dataset)) if dataset.y is None else to_tensor(dataset.y, device="cpu")
-    return to_tensor(dataset.X, device="cpu"), y
+    return lambda places: (X[places], y[places])
 
 
 class JoiningLoader(DataLoader):

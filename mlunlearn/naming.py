@@ -32,9 +32,12 @@ class NamedRows(ForgettingState):
         return None
 
     def _positions_of(self, rows: Any, name: str, ids: IdRegister | None = None) -> np.ndarray:
-        index = self._data.row_labels if isinstance(rows, LABELLED) else None
-        labels = None if index is None else RowLabels(index, self._retained())
+        labels = self._row_labels() if isinstance(rows, LABELLED) else None
         return resolve_positions(rows, self.n_samples_fit_, name, labels=labels, ids=ids)
+
+    def _row_labels(self) -> RowLabels | None:
+        index = self._data.row_labels
+        return None if index is None else RowLabels(index, self._retained())
 
     def _positions_of_ids(self, forget_ids: Any) -> np.ndarray:
         if self._ids is None:

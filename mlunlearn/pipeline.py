@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Self
+from functools import wraps
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_consistent_length, get_tags
+from sklearn.utils.metaestimators import available_if
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.checksums import checksum
 from mlunlearn.receipts import Work
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.state import Exactness, Guarantee
+
+
+def _of_one_state(name: str) -> Any:
+    """Read all steps at once: another thread may put later ones in their place while the first ones transform."""
+    inherited = getattr(Pipeline, name)
+
+    @available_if(lambda self: bool(getattr(super(UnlearningPipeline, self), name)))
+    @wraps(inherited)
+    def method(self: UnlearningPipeline, *args: Any, **params: Any) -> Any:
+        return inherited(copy.copy(self), *args, **params)
+
+    return method
 
 
 class UnlearningPipeline(UnlearnerMixin, Pipeline):
@@ -88,6 +102,17 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
         """The seed of the last step."""
         return getattr(self.steps[-1][1], "random_state", None)
 
+    # ----------------------------------------------------------- prediction
+
+    predict = _of_one_state("predict")
+    predict_proba = _of_one_state("predict_proba")
+    predict_log_proba = _of_one_state("predict_log_proba")
+    decision_function = _of_one_state("decision_function")
+    score_samples = _of_one_state("score_samples")
+    score = _of_one_state("score")
+    transform = _of_one_state("transform")
+    inverse_transform = _of_one_state("inverse_transform")
+
     # ------------------------------------------------------- the two hooks
 
     def _fit(self) -> None:
@@ -116,11 +141,10 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
 
     def _forget_last(self, rows: np.ndarray) -> Any:
         last = _working_copy(self.steps[-1][1])
-        asked = np.zeros(self.n_samples_fit_, dtype=bool)  # a mask, which nobody takes for ids
-        asked[rows] = True
+        asked = self._mask(rows)
         if not is_classifier(self):
             return last.unlearn(asked)
-        gone = self._data.labels_lost(rows)
+        gone = self._labels_lost(rows)
         return last.unlearn(classes=gone) if len(gone) else last.unlearn(asked)
 
     def _forget_in(self, steps: list[tuple[str, Any]], rows: np.ndarray) -> bool:
@@ -166,31 +190,30 @@ class UnlearningPipeline(UnlearnerMixin, Pipeline):
 
     # ---------------------------------------------------------------- data
 
-    def attach_data(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Give a reloaded pipeline, and its last step, the training data back.
-
-        Parameters
-        ----------
-        X, y, sample_weight : as given to `fit`
-            All rows, or the retained rows alone, before transformation.
-
-        Returns
-        -------
-        self
-            The pipeline, able to unlearn again.
-        """
-        return super().attach_data(X, y, sample_weight)
-
-    def _take_data(self, X: Any, y: Any, sample_weight: Any) -> None:
-        super()._take_data(X, y, sample_weight)
+    def _take_data(self, X: Any, y: Any, sample_weight: Any, erased: Any = None, erased_ids: Any = None) -> None:
+        super()._take_data(X, y, sample_weight, erased, erased_ids)
         steps: list[tuple[str, Any]] = []
         for name, step in self.steps:
             if _can_forget(step):
-                block = self._data.block(self._retained())
-                before = _transformed(steps, block.X)
-                step = _working_copy(step).attach_data(before, block.y, block.weight)
+                step = self._attached(_working_copy(step), steps)
             steps.append((name, step))
         self.steps = steps
+
+    def _attached(self, step: Any, before: list[tuple[str, Any]]) -> Any:
+        """Give a step its data back, transformed by those before it."""
+        held, gone = self._data.positions, self._erased.rows
+        block = self._data.block(held)
+        options: dict[str, Any] = {}
+        if len(gone):
+            options["erased"] = self._mask(gone)
+            block = block.spread(held, self.n_samples_fit_)
+        return step.attach_data(_transformed(before, block.X), block.y, block.weight, **options)
+
+    def _mask(self, rows: np.ndarray) -> np.ndarray:
+        """Name rows in the form that nobody takes for ids."""
+        mask = np.zeros(self.n_samples_fit_, dtype=bool)
+        mask[rows] = True
+        return mask
 
     def _take_key(self, id_key: bytes) -> None:
         super()._take_key(id_key)

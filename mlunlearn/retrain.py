@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
-from mlunlearn.generators import TURNS, seeded_generators
+from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
 from mlunlearn.labels import fit_labels, one_column
+from mlunlearn.nesting import no_threads_inside
 from mlunlearn.receipts import Work
 from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
 from mlunlearn.requests import ForgetRequest
@@ -112,7 +113,8 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         return Work(samples=len(block), full=len(block))
 
     def _trained(self, block: Block) -> BaseEstimator:
-        with TURNS, one_thread(), seeded_generators(derive_seeds(self.seed_, GENERATORS)[0]):
+        seed = derive_seeds(self.seed_, GENERATORS)[0]
+        with TURNS, one_thread(), KeptGenerators(), SeededGenerators(seed), no_threads_inside(self._template):
             return fit_labels(fresh_copy(self._template, self.seed_), block)
 
     def _rows(self, X: Any) -> Any:
@@ -123,7 +125,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -141,7 +143,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -158,7 +160,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -174,7 +176,7 @@ class Retrain(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
         y : array-like of shape (n_samples,)
             True targets.

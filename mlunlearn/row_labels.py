@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlunlearn.checksums import combined
 from mlunlearn.exceptions import ForgetRequestError, UnknownIdError
 
 LABELLED = (pd.Index, pd.Series, pd.DataFrame)
@@ -33,6 +34,27 @@ def labels_of(X: Any) -> pd.Index | None:
 def _plain(index: pd.Index) -> pd.Index:
     """Take labels out of their categories: those of other rows may be others."""
     return index.astype(index.categories.dtype) if isinstance(index, pd.CategoricalIndex) else index
+
+
+def sum_of_labels(index: pd.Index | None, positions: np.ndarray) -> np.uint64:
+    """Add up checksums of labels and of the positions they stand at.
+
+    Parameters
+    ----------
+    index : pandas.Index of length n or None
+        Labels.
+    positions : ndarray of int, shape (n,)
+        Positions.
+
+    Returns
+    -------
+    uint64
+        0 where there are no labels.
+    """
+    if index is None:
+        return np.uint64(0)
+    hashes = pd.util.hash_pandas_object(index, index=False).to_numpy()
+    return combined(hashes, positions.astype(np.uint64)).sum(dtype=np.uint64)
 
 
 def drop_unused_labels(frame: pd.DataFrame) -> pd.DataFrame:

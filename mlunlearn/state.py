@@ -72,6 +72,7 @@ class ForgettingState:
         _count_retained: Callable[[str], int]
         _fit: Callable[..., None]
         _take_data: Callable[..., None]
+        _fit_options: tuple[str, ...]
 
     # ---------------------------------------------------------- templates
 
@@ -80,6 +81,7 @@ class ForgettingState:
             beside = copy.copy(self)
             beside._forget_fit()
             beside._remember(*given)
+            beside._fit_options = tuple(name for name, value in options.items() if value is not None)
             beside._fit(**options)
             beside._note_what_was_learned()
             self.__dict__ = vars(beside)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from mlunlearn.generators import TURNS, seeded_numpy_and_python
+from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
 from mlunlearn.threads import one_thread
 
 
@@ -25,6 +25,6 @@ def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
         Where the model is; the generator of a CUDA device is seeded too.
     """
     devices = [torch.device(device).index or 0] if str(device).startswith("cuda") else []
-    with TURNS, one_thread(), seeded_numpy_and_python(seed), torch.random.fork_rng(devices=devices):
+    with TURNS, one_thread(), KeptGenerators(), SeededGenerators(seed), torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

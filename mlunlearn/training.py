@@ -61,6 +61,8 @@ def check_estimator(estimator: Any, method: str, task: Task | None = None) -> No
     ValueError
         If it is for the other task.
     """
+    if estimator is None:
+        raise TypeError("estimator is None: pass the model that is to be trained, such as LogisticRegression().")
     if isinstance(estimator, type):
         raise TypeError(f"{method} takes an estimator, got the class {estimator.__name__}; pass an instance of it.")
     learns = hasattr(estimator, "fit") or hasattr(estimator, "partial_fit")
@@ -121,15 +123,22 @@ def inherit_tags(tags: Tags, estimator: BaseEstimator) -> Tags:
 def _allows_nan(estimator: BaseEstimator) -> bool:
     """Tell whether an estimator takes NaN; scikit-learn's compositions say so of themselves at most.
 
-    A pipeline takes it if every step does, up to one that fills it in.
+    A pipeline takes it if every step does, up to one that fills it in, in some columns or in all.
     """
     if isinstance(estimator, Pipeline):
         steps = [step for _, step in estimator.steps if isinstance(step, BaseEstimator)]
-        filled = [place for place, step in enumerate(steps, start=1) if type(step).__name__.endswith("Imputer")]
-        return all(map(_allows_nan, steps[: filled[0] if filled else None]))
-    inside = [value for name, value in estimator.get_params(deep=True).items() if "__" not in name]
-    inside = [part for part in inside if isinstance(part, BaseEstimator)]
-    return get_tags(estimator).input_tags.allow_nan or any(map(_allows_nan, inside))
+        filled = next((place for place, step in enumerate(steps, start=1) if _fills_in(step)), None)
+        return all(map(_allows_nan, steps[:filled]))
+    return get_tags(estimator).input_tags.allow_nan or any(map(_allows_nan, _parts_of(estimator)))
+
+
+def _fills_in(estimator: BaseEstimator) -> bool:
+    return type(estimator).__name__.endswith("Imputer") or any(map(_fills_in, _parts_of(estimator)))
+
+
+def _parts_of(estimator: BaseEstimator) -> list[BaseEstimator]:
+    named = [part for name, part in estimator.get_params(deep=True).items() if "__" not in name]
+    return [part for part in named if isinstance(part, BaseEstimator)]
 
 
 def fresh_copy(estimator: BaseEstimator, seed: int) -> BaseEstimator:
@@ -158,6 +167,24 @@ def check_takes_weight(estimator: BaseEstimator, weight: Any, method: str = "fit
     takes = has_fit_parameter(last, "sample_weight") if method == "fit" else accepts(last.partial_fit, "sample_weight")
     if weight is not None and not takes:
         raise ValueError(f"{type(last).__name__}.{method} takes no sample_weight; fit without it.")
+
+
+def takes_items(estimator: Any) -> bool:
+    """Tell whether an estimator learns from rows that are read item by item, such as those of a dataset.
+
+    Parameters
+    ----------
+    estimator : object
+        What the user passed; what is inside a ``FrozenEstimator`` counts.
+
+    Returns
+    -------
+    bool
+        True for torch modules, skorch nets and what says so itself by ``takes_items = True``; what holds them inside,
+        such as a pipeline, wants to see arrays.
+    """
+    estimator = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    return getattr(as_estimator(estimator), "takes_items", False) is True
 
 
 def accepts(call: Any, name: str) -> bool:

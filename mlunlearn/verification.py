@@ -94,7 +94,8 @@ def verify(model: Any, X: Any, y: Any = None, sample_weight: Any = None, **fit_p
     TypeError
         If `model` is no unlearner of rows.
     ValueError
-        If it does not promise equality, or if the number of rows fits neither form.
+        If it does not promise equality, if the number of rows fits neither form, or if `fit` was given sample weights
+        or other arguments that are missing here.
     DataChangedError
         If the retained rows are not those that the model was fitted on.
 
@@ -123,6 +124,12 @@ def verify(model: Any, X: Any, y: Any = None, sample_weight: Any = None, **fit_p
     (True, 3, {})
     """
     exactness = _checked_promise(model)
+    missing = [name for name in model._fit_options if name not in fit_params]
+    if missing:
+        raise ValueError(
+            f"fit was given {missing[0]}, which the model does not keep and the other one needs: "
+            f"verify(model, X, y, {missing[0]}=...), for all rows given to fit."
+        )
     retained = np.flatnonzero(~model.forgotten_)
     held = copy.copy(model).attach_data(X, y, sample_weight)
     block = held._data.block(retained).spread(retained, held.n_samples_fit_)

@@ -20,7 +20,7 @@ from mlunlearn.regression.negative_gradient import NegativeGradientRegressor
 from mlunlearn.regression.relearning import Relearning, anamnesis_index, relearn_steps, relearn_target
 from mlunlearn.regression.restart import RestartRegressor
 from mlunlearn.regression.ridge_head import RidgeHeadRegressor
-from mlunlearn.regression.scenarios import Band, group_rows, random_rows
+from mlunlearn.regression.scenarios import Band, group_rows
 from mlunlearn.regression.sentences import hashed_pairs, sts_benchmark
 from mlunlearn.regression.series import SeriesForgetter
 from mlunlearn.regression.shrink_perturb import ShrinkPerturbRegressor
@@ -29,6 +29,7 @@ from mlunlearn.regression.tables import california_housing, diabetes_progression
 from mlunlearn.regression.tasks import RegressionTask
 from mlunlearn.regression.torchvision_models import MobileNetV3, ResNet18
 from mlunlearn.regression.windows import Windows
+from mlunlearn.scenarios import random_rows
 
 __all__ = [
     "AllCNN",

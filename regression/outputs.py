@@ -60,6 +60,11 @@ def _check_heads(output: torch.Tensor, targets: torch.Tensor, criterion: Any) ->
     n_targets = targets.shape[1]
     quantiles = isinstance(criterion, QuantileLoss)
     several = output.ndim > 2 or (output.ndim == 2 and output.shape[1] != n_targets)
+    if quantiles and output.ndim == 3 and output.shape[2] != len(criterion.levels):
+        raise ValueError(
+            f"the network returns {output.shape[2]} quantiles for each target, and QuantileLoss has "
+            f"{len(criterion.levels)} levels; give both the same number."
+        )
     laid_out = output.ndim == 3 and output.shape[1] == n_targets and output.shape[2] % 2 == 1
     if several and not (quantiles and laid_out):
         raise ValueError(

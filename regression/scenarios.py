@@ -1,4 +1,4 @@
-"""What is asked to be forgotten: bands of the target, random rows, groups. Each is a boolean mask over rows."""
+"""What is asked to be forgotten: bands of the target, and groups. Each is a boolean mask over rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
 
 Closed = Literal["both", "left", "right", "neither"]
 
@@ -149,44 +148,6 @@ class Band:
             Removal leaves the retrained model to extrapolate upwards.
         """
         return cls(lower=_quantile(y, 1 - share, share, "lower"))
-
-
-def random_rows(n_samples: int, share: float = 0.1, *, random_state: Any = None) -> NDArray[np.bool_]:
-    """Mark a random share of the rows.
-
-    Parameters
-    ----------
-    n_samples : int
-        Rows there are.
-    share : float, default=0.1
-        Share to forget, between 0 and 1; at least one row is forgotten and one kept.
-    random_state : int, RandomState instance or None, default=None
-        Seed.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_samples,)
-        For ``unlearn``. Rows to forget and test rows then follow one distribution, and a model that forgot nothing
-        may pass for retrained.
-
-    Raises
-    ------
-    ValueError
-        If the share is not between 0 and 1, or there are fewer than two rows.
-
-    Examples
-    --------
-    >>> from mlunlearn.regression import random_rows
-    >>> int(random_rows(50, 0.1, random_state=0).sum())
-    5
-    """
-    _check_share(share)
-    if n_samples < 2:
-        raise ValueError(f"n_samples={n_samples}: there must be a row to forget and a row to keep.")
-    n_forget = min(max(round(share * n_samples), 1), n_samples - 1)
-    mask = np.zeros(n_samples, dtype=bool)
-    mask[check_random_state(random_state).permutation(n_samples)[:n_forget]] = True
-    return mask
 
 
 def group_rows(groups: ArrayLike, names: Any) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -215,7 +216,9 @@ class SeriesForgetter(ForgettingState, BaseEstimator):
         Parameters
         ----------
         series : pandas.DataFrame of shape (n_hours, n_customers)
-            As given to `fit`; hours that were forgotten since may hold anything, or be missing.
+            As given to `fit`; hours that were forgotten since may hold anything, or be missing. Hours that are still
+            to be forgotten have to be what they were, and are erased at the source after `unlearn`: approximate
+            methods cut windows of them once more, and one checksum stands for all hours.
 
         Returns
         -------
@@ -243,7 +246,7 @@ class SeriesForgetter(ForgettingState, BaseEstimator):
         if checksum(series.to_numpy()[self._held]) != self._checksum:
             raise DataChangedError(
                 "The series were edited after fit: forgetting from them would not give the promised model. Restore "
-                "them, or fit again."
+                "them, or fit again. (Hours are erased after unlearn.)"
             )
         self._data = series.where(self._held)
 
@@ -281,18 +284,19 @@ class SeriesForgetter(ForgettingState, BaseEstimator):
         """
         check_is_fitted(self)
         past = check_series(past)
-        unknown = [name for name in past if name not in self.scales_.index]
+        now = copy.copy(self)  # another thread may put a later state in the place of this one
+        unknown = [name for name in past if name not in now.scales_.index]
         if unknown:
             raise ValueError(f"the model knows no customer {unknown[0]!r}: it has no scale for it.")
-        n_past, horizon = self._cutter.n_past, self._cutter.horizon
+        n_past, horizon = now._cutter.n_past, now._cutter.horizon
         recent = past.iloc[-n_past:]
         if len(recent) < n_past or recent.isna().to_numpy().any():
             raise ValueError(f"predict needs the last {n_past} hours of every customer, none of them missing.")
         ahead = pd.date_range(recent.index[-1], periods=horizon + 1, freq="h")[1:]
-        padded = _scaled(recent, self.scales_).reindex(recent.index.append(ahead))
+        padded = _scaled(recent, now.scales_).reindex(recent.index.append(ahead))
         starts = np.column_stack([np.arange(recent.shape[1]), np.zeros(recent.shape[1], dtype=int)])
-        values = self.unlearner_.predict(self._cutter.cut(padded, starts)[0]).reshape(len(starts), horizon)
-        scales = self.scales_.loc[list(recent)]
+        values = now.unlearner_.predict(now._cutter.cut(padded, starts)[0]).reshape(len(starts), horizon)
+        scales = now.scales_.loc[list(recent)]
         return pd.DataFrame(
             (values * scales[["scale"]].to_numpy() + scales[["mean"]].to_numpy()).T, index=ahead, columns=recent.columns
         )

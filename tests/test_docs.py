@@ -1,5 +1,6 @@
 """The code of the documentation runs as printed, and its figures are those of the results files."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,10 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import memory
 from benchmarks.reconstruction import MARKS, table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+
+# As for pytest: errors, but for what torch-geometric raises, which skorch imports where it is installed.
+WARNINGS = ["-W", "error"] + [
+    part
+    for message in ("`torch.jit.script` is deprecated", "`torch_geometric.distributed` has been deprecated")
+    for part in ("-W", f"ignore:{message}:DeprecationWarning")
+]
 
 
 def code_of(page):
@@ -23,7 +32,7 @@ def test_code_runs_as_printed(page, tmp_path):
     script = tmp_path / "page.py"
     script.write_text(code_of(page))
     done = subprocess.run(
-        [sys.executable, "-W", "error", script.name], capture_output=True, text=True, check=False, cwd=tmp_path
+        [sys.executable, *WARNINGS, script.name], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
 
@@ -38,3 +47,13 @@ def test_the_guide_ends_in_a_method_of_under_fifteen_lines():
 def test_figures_of_the_attack_are_those_of_the_results_file():
     assert len(MARKS.findall(PAGES["what-exactness-does-not-give.md"])) == 1
     assert table() in PAGES["what-exactness-does-not-give.md"]
+
+
+def test_figures_of_memory_are_those_of_the_results_file():
+    """Also the promise: 600 MiB above a bare interpreter, and no more for twice the rows than chance between runs."""
+    assert len(memory.MARKS.findall(PAGES["data-larger-than-memory.md"])) == 1
+    assert memory.table() in PAGES["data-larger-than-memory.md"]
+    found = json.loads((memory.RESULTS / "memory.json").read_text(encoding="utf-8"))
+    peaks = {size: [run["peak"] for run in found["runs"] if run["rows"] == size] for size in memory.SIZES}
+    assert max(peaks[50_000]) - found["interpreter"] < 600
+    assert max(peaks[50_000]) - min(peaks[25_000]) < 16

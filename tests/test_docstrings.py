@@ -24,6 +24,7 @@ PACKAGES = (
     "mlunlearn.graph.audit",
     "mlunlearn.networks",
     "mlunlearn.regression",
+    "mlunlearn.scenarios",
     "mlunlearn.sharded",
     "mlunlearn.vision",
 )

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlunlearn.audit.intervals.contrast import over_rows
-from mlunlearn.audit.statistics import Statistic, agreement_statistic, level_statistic, membership_statistic
+from mlunlearn.audit.statistics import (
+    Statistic,
+    agreement_statistic,
+    distance_statistic,
+    level_statistic,
+    membership_statistic,
+)
 from mlunlearn.audit.verdict import Verdict, decide
 from mlunlearn.graph.audit.asking import Answers
 from mlunlearn.graph.audit.comparison import total_variation
@@ -29,8 +35,8 @@ class Judge:
     original : Answers
         Those of the model before unlearning, which shows how members look.
     exchangeable : bool or None
-        Whether forgotten and unseen nodes or edges are alike to a model that learned from neither; None asks the
-        references.
+        Whether forgotten and unseen nodes or edges are exchangeable to a model that learned from neither; None asks the
+        references whether they are alike on average, and how far references differ beyond chance between them.
     alpha : float
         Chance that a retrained model is called distinguishable.
     seed : int
@@ -45,6 +51,7 @@ class Judge:
     - *agreement*: distance to the references, there against elsewhere; needs three references. Where a node classifier
       forgot edges or features, the nodes at them against all other test nodes. These are not alike, so that only the
       difference between references says what chance is.
+    - *distance*: the same distance, over all that is compared; needs three references.
     - *performance*: probability of the truth on test nodes, or on test edges and non-edges.
 
     If forgotten and test edges are a random division of edges, a permutation test is exact although edges share nodes:
@@ -68,7 +75,9 @@ class Judge:
         first, second = (parts[side] for side in self._sides)
         self._is_forget = np.repeat([True, False], [len(first.target), len(second.target)])
         self._strata = np.concatenate([first.target, second.target]) if self._has_members else None
-        self.exchangeable = self._has_members and (self._alike() if exchangeable is None else exchangeable)
+        self.exchangeable = exchangeable
+        if not self._has_members or (exchangeable is None and not self._alike()):
+            self.exchangeable = False
 
     def judge(self, ours: Answers) -> Verdict:
         """Come to a verdict on one model.
@@ -89,11 +98,11 @@ class Judge:
         else:
             absent.append("membership: this model has no answer about what was forgotten")
         if len(self._references) < 3:
-            absent.append("agreement: it takes three references")
+            absent.append("agreement and distance: they take three references")
         elif not self._can_compare:
-            absent.append("agreement: nothing to compare the forgotten with")
+            absent.append("agreement and distance: nothing to compare the forgotten with")
         else:
-            statistics.append(self._agreement(ours))
+            statistics += self._distances(ours)
         statistics.append(self._performance(ours))
         return decide(statistics, alpha=self._alpha, absent=absent)
 
@@ -108,20 +117,25 @@ class Judge:
             random_state=self._seed,
         )
 
-    def _agreement(self, ours: Answers) -> Statistic:
+    def _distances(self, ours: Answers) -> list[Statistic]:
+        """Distance to the references, there against elsewhere, and everywhere."""
+
         def distance(a: Answers, b: Answers) -> Floats:
             return np.concatenate([total_variation(a.parts[side], b.parts[side]) for side in self._sides])
 
         others = self._references
-        return agreement_statistic(
-            np.array([distance(ours, other) for other in others]),
-            np.array([[distance(a, b) for b in others] for a in others]),
+        to_theirs = np.array([distance(ours, other) for other in others])
+        among = np.array([[distance(a, b) for b in others] for a in others])
+        agreement = agreement_statistic(
+            to_theirs,
+            among,
             self._is_forget,
             original=np.array([distance(self._original, other) for other in others]),
             strata=self._strata,
             exchangeable=self.exchangeable,
             random_state=self._seed,
         )
+        return [agreement, distance_statistic(to_theirs, among)]
 
     def _performance(self, ours: Answers) -> Statistic:
         def own(said: Answers) -> Floats:

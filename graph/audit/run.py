@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from torch_geometric.data import Data
 
+from mlunlearn.audit.verdict import favourable_only_if_found
 from mlunlearn.graph.audit.asking import Answers, Part, Questions
 from mlunlearn.graph.audit.comparison import Figures, compare
 from mlunlearn.graph.audit.figures import Figure, area, average, mean_of
@@ -37,7 +38,7 @@ def audit_graph(
     methods: Mapping[str, Callable[[FrozenEstimator], GraphUnlearnerMixin]],
     of: Of = "nodes",
     classes: Any = None,
-    n_references: int = 3,
+    n_references: int = 5,
     attack: bool = False,
     exchangeable: bool | None = None,
     alpha: float = 0.05,
@@ -58,16 +59,16 @@ def audit_graph(
         Each takes the frozen original and returns an unlearner around it, such as ``D2DGN``.
     of, classes : as for `unlearn`
         The rest of the request.
-    n_references : int, default=3
+    n_references : int, default=5
         Models trained from weights of their own without what is forgotten; how far they are from each other is the
-        noise floor.
+        noise floor. A verdict on fewer finds little.
     attack : bool, default=False
         Whether to attack every model, too: see `ShadowAttack`, and `EdgeInversion` where a node classifier forgets
         edges. Each costs one training more.
     exchangeable : bool or None, default=None
-        Whether what was forgotten and what is unseen are alike to a model that learned from neither, as where nodes or
-        edges were forgotten at random. If not, only the difference between references says what chance is, and a
-        verdict takes more of them. None asks the references.
+        Whether what was forgotten and what is unseen are exchangeable to a model that learned from neither, as where
+        nodes or edges were forgotten at random. If not, only the difference between references says what chance is,
+        and a verdict takes more of them. None asks the references, as `mlunlearn.audit.audit` does.
     alpha : float, default=0.05
         Chance that a retrained model is called distinguishable, over all statistics of its verdict together.
     random_state : int, default=0
@@ -167,6 +168,7 @@ def audit_graph(
     }
     judge = Judge(references, answers["Original"], exchangeable, alpha, random_state)
     verdicts = {name: judge.judge(said) for name, said in answers.items()} if n_references > 1 else {}
+    verdicts = {name: favourable_only_if_found(verdict, verdicts["Original"]) for name, verdict in verdicts.items()}
     return GraphAudit(rows, spread, verdicts, answers, references)
 
 

@@ -18,12 +18,12 @@ from mlunlearn.approximate.reading import NEEDS, Reader
 from mlunlearn.approximate.run import Run
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
+from mlunlearn.dataset_rows import is_dataset
 from mlunlearn.disk import keep_off_disk
+from mlunlearn.items import Items
 from mlunlearn.networks.adoption import adopt, as_network, final_of, is_trained_elsewhere, refit_steps, steps_of
-from mlunlearn.networks.batches import Rows, tensors
-from mlunlearn.networks.datasets import DatasetRows, is_dataset, labels_of
+from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.fresh import Rebuild, untrained
-from mlunlearn.networks.layers import device_of, forward, takes_integers
 from mlunlearn.receipts import Work
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.seeds import derive_seeds
@@ -63,6 +63,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     guarantee = "approximate"
     needs: ClassVar[frozenset[str]]
     moves_buffers: ClassVar[bool] = False
+    takes_held_out: ClassVar[bool] = False
     _task: ClassVar[Task]
     _private_state = (*UnlearnerMixin._private_state, "_held_out")
 
@@ -101,12 +102,11 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, ...), or torch.utils.data.Dataset
+        X : array-like or data frame of shape (n_samples, ...), torch.utils.data.Dataset or dict of arrays
             Training inputs; the model keeps a reference. Items of a map-style dataset are read when a batch needs
-            them, and a few at once, to tell the dataset from another. It takes a network that is trained already,
-            inside ``FrozenEstimator``.
+            them, and a few at once, to tell the dataset from another. Arrays by name go to the network by name.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; None reads those of a dataset.
+            Targets; None takes a dataset's ``targets`` or ``labels``, or reads every item once.
         sample_weight : None
             Networks take none.
         sample_ids : array-like of shape (n_samples,) or None, default=None
@@ -116,7 +116,8 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         exclude : array-like of int, boolean mask or slice, default=None
             Rows to leave out, as if they had been forgotten already.
         held_out : tuple (X, y), Dataset or None, default=None
-            Rows that the network was not trained on, for methods that calibrate themselves; never saved.
+            Rows that the network was not trained on, for methods that calibrate themselves; never saved. Other methods
+            refuse them.
 
         Returns
         -------
@@ -128,8 +129,6 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         ValueError
             If a parameter makes no sense, or the input is not what the network takes; an earlier fit is left as it was.
         """
-        if y is None and is_dataset(X):
-            y = labels_of(X)
         return self._fit_anew(X, y, sample_weight, sample_ids, id_key, exclude, held_out=held_out)
 
     def _fit(self, held_out: Any = None) -> None:
@@ -147,6 +146,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             raise TypeError(
                 f"{type(self).__name__}.needs names {sorted(unknown)[0]!r}, expected some of {sorted(NEEDS)}."
             )
+        self._refuse_held_out(held_out)
         if "held_out" in self.needs and held_out is None:
             raise ValueError(f"{type(self).__name__} calibrates itself: call fit(X, y, held_out=(X_other, y_other)).")
         if "initial" in self.needs and is_trained_elsewhere(self.estimator):
@@ -155,21 +155,17 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
                 "bring; pass the unfitted estimator."
             )
 
+    def _refuse_held_out(self, held_out: Any) -> None:
+        if held_out is not None and not self.takes_held_out and "held_out" not in self.needs:
+            raise ValueError(f"{type(self).__name__} has no use for held-out rows; leave held_out out.")
+
     def _adopted(self, retained: np.ndarray) -> Any:
         trained, few = self.estimator.estimator, self._data.block(retained[:2]).X
-        if isinstance(few, DatasetRows):
-            if steps_of(trained):
-                raise ValueError("a Dataset goes through no pipeline; let it return what the network takes.")
-            few = few.read()
+        few = few.read() if isinstance(few, Items) else few
         return adopt(trained, self._task, few, self._data.labels(retained))
 
     def _trained(self, retained: np.ndarray) -> Any:
         block = self._data.block(retained)
-        if isinstance(block.X, DatasetRows):
-            raise ValueError(
-                f"{type(self).__name__} takes a Dataset with a network that is trained already: pass "
-                "FrozenEstimator(trained)."
-            )
         seed = derive_seeds(self.seed_, TRAINING)[0]
         model = keep_off_disk(fresh_copy(as_network(self.estimator, self._task), seed), type(self).__name__)
         with seeded(seed):
@@ -178,7 +174,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _read_held_out(self, held_out: Any) -> Block | None:
         if held_out is None:
             return None
-        X, y = (held_out, labels_of(held_out)) if is_dataset(held_out) else held_out
+        X, y = (held_out, None) if is_dataset(held_out) else held_out
         X, y, _ = self._check_training_input(X, y, None, reset=False)
         return Block(X, y)
 
@@ -252,39 +248,33 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _n_outputs(self) -> int:
         raise NotImplementedError
 
-    @torch.no_grad()
-    def _outputs_of(self, X: DatasetRows) -> np.ndarray:
-        """Run the network over the items of a dataset, a batch at a time."""
-        final = final_of(self.estimator_)
-        module, (outputs, _) = final.net_.module_, self._outputs_and_loss()
-        device, integers = device_of(module), takes_integers(module)
-        size = final.net_.batch_size if final.net_.batch_size > 0 else len(X)
-        batches = (X[start : start + size].read() for start in range(0, len(X), size))
-        found = [outputs(forward(module, tensors(batch, device, integers))).double().cpu().numpy() for batch in batches]
-        return np.concatenate(found)
-
     # --------------------------------------------------------------- data
 
-    def _count_twins(self, request: ForgetRequest) -> int | None:
-        """Items of a dataset are not counted: most of them have never been read."""
-        few = self._data.block(request.rows[:1]).X
-        return None if isinstance(few, DatasetRows) else super()._count_twins(request)
-
-    def _check_input(self, X: Any, *, reset: bool) -> Any:
-        if isinstance(X, DatasetRows):
-            return X
-        return DatasetRows(X) if is_dataset(X) else super()._check_input(X, reset=reset)
-
-    def attach_data(self, X: Any, y: Any = None, sample_weight: Any = None, *, held_out: Any = None) -> Self:
+    def attach_data(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        erased: Any = None,
+        erased_ids: Any = None,
+        held_out: Any = None,
+    ) -> Self:
         """Give a reloaded model its training data back.
 
         Parameters
         ----------
         X, y : as given to `fit`
-            Either all rows given to `fit` (those forgotten since may hold anything), or the retained rows alone, in
-            the same order.
+            All rows given to `fit`, of which those forgotten since, and those in `erased`, may hold anything; or the
+            retained rows alone, or without those in `erased`, in the same order. Items of a dataset that are erased are
+            not read, unless it has no attribute ``targets`` and `y` is not given.
         sample_weight : None
             Networks take none.
+        erased : array-like of int, boolean mask, slice or labels, default=None
+            Rows that were erased at the source already and are to be forgotten next. They are never read, and the next
+            request has to forget them all. Methods that read what they forget refuse it.
+        erased_ids : str, int or iterable of them, default=None
+            The same by the ids given to ``fit(..., sample_ids=...)``.
         held_out : tuple (X, y), Dataset or None, default=None
             As given to `fit`.
 
@@ -296,19 +286,17 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the number of rows fits neither form.
+            If the number of rows fits no form, or if the method reads what it forgets and rows are erased.
         DataChangedError
-            If the retained rows are not those the model was fitted on.
+            If the other rows are not those the model was fitted on.
         """
-        if y is None and is_dataset(X):
-            y = labels_of(X)
-        return self._attach(X, y, sample_weight, held_out)
+        return self._attach(X, y, sample_weight, erased, erased_ids, held_out)
 
-    def _take_data(self, X: Any, y: Any, sample_weight: Any, held_out: Any = None) -> None:  # type: ignore[override]
-        if is_dataset(X):
-            retained = self._retained()
-            X = DatasetRows(X, positions=retained if len(X) == len(retained) else None)
-        super()._take_data(X, y, sample_weight)
+    def _take_data(  # type: ignore[override]
+        self, X: Any, y: Any, sample_weight: Any, erased: Any = None, erased_ids: Any = None, held_out: Any = None
+    ) -> None:
+        self._refuse_held_out(held_out)
+        super()._take_data(X, y, sample_weight, erased, erased_ids)
         self._held_out = HeldOut(self._read_held_out(held_out))
 
     def __sklearn_tags__(self) -> Tags:

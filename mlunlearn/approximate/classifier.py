@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -14,7 +13,6 @@ from torch import Tensor
 from mlunlearn.approximate.base import EditedModel
 from mlunlearn.networks.adoption import final_of
 from mlunlearn.networks.criteria import class_loss, logits_of
-from mlunlearn.networks.datasets import DatasetRows
 from mlunlearn.state import Task
 
 
@@ -52,7 +50,8 @@ class EditedClassifier(ClassifierMixin, EditedModel):
     ``"initial"`` (weights from which the network was trained) and ``"held_out"`` (rows it was not trained on). Reading
     anything else raises `mlunlearn.networks.UndeclaredNeedError`, and rows that are not needed may have been erased
     at the source; rows that are read must be what they were at `fit`, and are compared as they are read. Of a dataset
-    a few items are compared. Held-out rows that a user gave can be read without being needed.
+    a few items are compared. A method that can do without held-out rows, and reads them where they are given, sets
+    ``takes_held_out = True``; methods that say neither refuse them.
 
     The base restores modes, gradient flags and the global random generators. It restores buffers, such as the
     statistics of batch normalisation, unless the class sets ``moves_buffers = True``. A network that is not finite
@@ -111,7 +110,7 @@ class EditedClassifier(ClassifierMixin, EditedModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...) or Dataset
+        X : array-like of shape (n_samples, ...), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -120,17 +119,14 @@ class EditedClassifier(ClassifierMixin, EditedModel):
             Columns as in ``classes_``, forgotten classes included.
         """
         check_is_fitted(self)
-        X = self._check_input(X, reset=False)
-        if not isinstance(X, DatasetRows):
-            return self.estimator_.predict_proba(X)
-        return softmax(self._outputs_of(X)[:, : len(self.classes_)], axis=1)
+        return self.estimator_.predict_proba(self._check_input(X, reset=False))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict labels.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...) or Dataset
+        X : array-like of shape (n_samples, ...), Dataset or dict of arrays
             Inputs.
 
         Returns

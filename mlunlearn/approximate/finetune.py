@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.learning import OPTIMIZERS, Optimizer, learn, make_optimizer
 from mlunlearn.approximate.run import Run
-from mlunlearn.networks.batches import Batch, Rows
+from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.budgets import default_steps
-from mlunlearn.networks.loop import adam, cosine
-from mlunlearn.parameters import check_count, check_flag, check_positive
+from mlunlearn.networks.loop import cosine
+from mlunlearn.parameters import check_choice, check_count, check_flag, check_positive
 
 
 class FineTuneClassifier(EditedClassifier):
@@ -30,9 +31,13 @@ class FineTuneClassifier(EditedClassifier):
         Gradient steps of a request. None follows `budget`, and without one takes five passes over the retained rows,
         at least 50 steps.
     lr : float, default=0.001
-        Learning rate of Adam.
+        Learning rate.
+    optimizer : {'adam', 'sgd'}, default='adam'
+        The latter with momentum 0.9.
+    weight_decay : float, default=0
+        L2 penalty of the optimiser.
     decay : bool, default=False
-        Let it fall to zero along half a cosine.
+        Let the learning rate fall to zero along half a cosine.
     batch_size : int or None, default=None
         Rows of a step; None takes the network's own.
     autocast : bool, default=False
@@ -58,6 +63,7 @@ class FineTuneClassifier(EditedClassifier):
 
     See Also
     --------
+    RestartClassifier : The other control: the same from untrained weights.
     SCRUBClassifier : Moves away from the network before on the rows to forget besides.
 
     References
@@ -85,6 +91,8 @@ class FineTuneClassifier(EditedClassifier):
         budget: float | None = None,
         n_steps: int | None = None,
         lr: float = 1e-3,
+        optimizer: Optimizer = "adam",
+        weight_decay: float = 0.0,
         decay: bool = False,
         batch_size: int | None = None,
         autocast: bool = False,
@@ -95,6 +103,8 @@ class FineTuneClassifier(EditedClassifier):
         self.budget = budget
         self.n_steps = n_steps
         self.lr = lr
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
         self.decay = decay
         self.batch_size = batch_size
         self.autocast = autocast
@@ -103,6 +113,8 @@ class FineTuneClassifier(EditedClassifier):
 
     def _check_settings(self) -> None:
         check_positive("lr", self.lr)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_positive("weight_decay", self.weight_decay, zero=True)
         check_positive("budget", self.budget, optional=True)
         for name in ("n_steps", "batch_size"):
             check_count(name, getattr(self, name), optional=True)
@@ -110,17 +122,14 @@ class FineTuneClassifier(EditedClassifier):
             check_flag(name, getattr(self, name))
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
-        def loss_of(batch: Batch) -> Tensor:
-            return run.loss(run.outputs(module, batch), batch.y)
-
         batch_size = self.batch_size or run.batch_size
-        n_steps = self.n_steps or self._default_steps(len(retain), batch_size, run)
-        run.descend(
+        learn(
             module,
-            loss_of,
-            retain.steps(batch_size, n_steps, run.seed("batches")),
-            optimizer=adam(self.lr),
-            n_steps=n_steps,
+            retain,
+            run,
+            batch_size=batch_size,
+            n_steps=self.n_steps or self._default_steps(len(retain), batch_size, run),
+            optimizer=make_optimizer(self.optimizer, self.lr, self.weight_decay),
             schedule=cosine if self.decay else None,
             autocast=self.autocast,
             label="fine-tuning",

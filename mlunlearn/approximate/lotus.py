@@ -87,6 +87,7 @@ class LoTUSClassifier(EditedClassifier):
 
     needs = frozenset({"retain", "forget", "forget_labels"})
     moves_buffers = True
+    takes_held_out = True
 
     def __init__(
         self,

@@ -11,10 +11,11 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from mlunlearn.casting import takes_integers, tensors
 from mlunlearn.data import Block
-from mlunlearn.networks.batches import Batch, Rows, UndeclaredNeedError, tensors
-from mlunlearn.networks.datasets import DatasetRows
-from mlunlearn.networks.layers import device_of, takes_integers
+from mlunlearn.items import Items
+from mlunlearn.networks.batches import Batch, Rows, UndeclaredNeedError
+from mlunlearn.networks.layers import device_of
 
 NEEDS = frozenset({"retain", "retain_labels", "forget", "forget_labels", "initial", "held_out"})
 """What a method may declare that it needs; see `mlunlearn.approximate.EditedClassifier`."""
@@ -108,7 +109,7 @@ class Reader:
         return self._encode(shown).to(self._device)
 
     def _prepared(self, X: Any) -> Any:
-        if isinstance(X, DatasetRows):
+        if isinstance(X, Items):
             return X.read()
         for step in self._steps:
             X = step.transform(X)

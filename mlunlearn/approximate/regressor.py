@@ -12,7 +12,6 @@ from torch import Tensor
 
 from mlunlearn.approximate.base import EditedModel
 from mlunlearn.networks.adoption import final_of
-from mlunlearn.networks.datasets import DatasetRows
 from mlunlearn.state import Task
 
 
@@ -65,7 +64,7 @@ class EditedRegressor(RegressorMixin, EditedModel):
         return _as_columns, criterion
 
     def _n_outputs(self) -> int:
-        y = self._data.labels(self._retained()[:1])
+        y = self._data.labels(self._data.positions[:1])
         return int(np.prod(y.shape[1:], dtype=int))
 
     def predict(self, X: Any) -> np.ndarray:
@@ -73,7 +72,7 @@ class EditedRegressor(RegressorMixin, EditedModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...) or Dataset
+        X : array-like of shape (n_samples, ...), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -82,11 +81,7 @@ class EditedRegressor(RegressorMixin, EditedModel):
             In the units of `y`.
         """
         check_is_fitted(self)
-        X = self._check_input(X, reset=False)
-        if not isinstance(X, DatasetRows):
-            return self.estimator_.predict(X)
-        values = self._outputs_of(X)
-        return values.ravel() if final_of(self.estimator_)._flat else values
+        return self.estimator_.predict(self._check_input(X, reset=False))
 
 
 def _as_columns(output: Tensor) -> Tensor:

@@ -202,6 +202,21 @@ class Run:
         """
         return self.criterion(outputs, y)
 
+    def training_loss(self, module: nn.Module) -> Callable[[Batch], Tensor]:
+        """Make the loss that a network is trained with a function of the batch.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Runs in the mode it is in.
+
+        Returns
+        -------
+        callable
+            From a batch, whose labels are read, to its mean loss.
+        """
+        return lambda batch: self.loss(self.outputs(module, batch), batch.y)
+
     @torch.no_grad()
     def scan(self, module: nn.Module, rows: Rows) -> Iterator[tuple[Tensor, Batch]]:
         """Run a network over rows in evaluation mode, without gradients.

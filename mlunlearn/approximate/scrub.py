@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 
 from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.learning import OPTIMIZERS, Optimizer, make_optimizer
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Batch, Rows
 from mlunlearn.networks.divergences import kl
-from mlunlearn.networks.loop import adam, drops, sgd
+from mlunlearn.networks.loop import drops
 from mlunlearn.parameters import check_choice, check_count, check_positive
 
 
@@ -69,6 +70,7 @@ class SCRUBClassifier(EditedClassifier):
 
     See Also
     --------
+    SCRUBRewindClassifier : Goes back to the pass whose error on the rows to forget is that of rows never seen.
     FineTuneClassifier : The passes over the retained rows alone.
 
     References
@@ -99,7 +101,7 @@ class SCRUBClassifier(EditedClassifier):
         gamma: float = 1.0,
         temperature: float = 2.0,
         lr: float = 5e-4,
-        optimizer: Literal["adam", "sgd"] = "adam",
+        optimizer: Optimizer = "adam",
         weight_decay: float = 5e-4,
         batch_size: int | None = None,
         forget_batch_size: int | None = None,
@@ -153,7 +155,7 @@ class SCRUBClassifier(EditedClassifier):
         return cls(estimator, **{**(small if scale == "small" else large), **others})
 
     def _check_settings(self) -> None:
-        check_choice("optimizer", self.optimizer, ("adam", "sgd"))
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_count("max_epochs", self.max_epochs)
         check_count("forget_epochs", self.forget_epochs, at_least=0)
         for name in ("temperature", "lr"):
@@ -163,7 +165,13 @@ class SCRUBClassifier(EditedClassifier):
         for name in ("batch_size", "forget_batch_size"):
             check_count(name, getattr(self, name), optional=True)
 
-    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
+    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> Mapping[str, Any] | None:
+        self._scrub(module, forget, retain, run)
+        return None
+
+    def _scrub(
+        self, module: nn.Module, forget: Rows, retain: Rows, run: Run, after_pass: Callable[[], None] = lambda: None
+    ) -> None:
         def loss_of(batch: Batch) -> Tensor:
             outputs = run.outputs(module, batch)
             distance = self.temperature**2 * kl(run.outputs(run.original, batch), outputs, self.temperature)
@@ -172,25 +180,20 @@ class SCRUBClassifier(EditedClassifier):
             return self.alpha * distance + self.gamma * run.loss(outputs, batch.y)
 
         sizes = self.forget_batch_size or run.batch_size, self.batch_size or run.batch_size
-        epochs = [
-            chain(
-                forget.passes(sizes[0], int(epoch < self.forget_epochs), run.seed(f"forget {epoch}")),
-                retain.passes(sizes[1], 1, run.seed(f"retain {epoch}")),
-            )
-            for epoch in range(self.max_epochs)
-        ]
+
+        def batches() -> Iterator[Batch]:
+            for epoch in range(self.max_epochs):
+                yield from forget.passes(sizes[0], int(epoch < self.forget_epochs), run.seed(f"forget {epoch}"))
+                yield from retain.passes(sizes[1], 1, run.seed(f"retain {epoch}"))
+                after_pass()  # the step on the last batch is taken when the next one is asked for
+
         n_forget = min(self.forget_epochs, self.max_epochs) * forget.n_steps(sizes[0])
         run.descend(
             module,
             loss_of,
-            chain.from_iterable(epochs),
-            optimizer=self._make_optimizer(),
+            batches(),
+            optimizer=make_optimizer(self.optimizer, self.lr, self.weight_decay),
             n_steps=n_forget + self.max_epochs * retain.n_steps(sizes[1]),
             schedule=drops(0.5, 0.8, 0.9),
             label="scrubbing",
         )
-
-    def _make_optimizer(self) -> Any:
-        if self.optimizer == "adam":
-            return adam(self.lr, self.weight_decay)
-        return sgd(self.lr, momentum=0.9, weight_decay=self.weight_decay)

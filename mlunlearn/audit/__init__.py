@@ -10,6 +10,7 @@ from mlunlearn.audit.attacks.shadow import residual_features, shadow_attack
 from mlunlearn.audit.attacks.swap import swap_advantage, swap_quality
 from mlunlearn.audit.attacks.threshold import threshold_attack
 from mlunlearn.audit.compare import Comparison, compare
+from mlunlearn.audit.costs import plot_costs
 from mlunlearn.audit.exchangeability import Comparability, comparability
 from mlunlearn.audit.intervals.bootstrap import BootstrapInterval, bootstrap_interval
 from mlunlearn.audit.metrics.accuracy import (
@@ -42,6 +43,7 @@ from mlunlearn.audit.statistics import (
     level_statistic,
     membership_statistic,
 )
+from mlunlearn.audit.swapped import SwapAudit, swap_audit
 from mlunlearn.audit.verdict import Verdict, decide
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Predictions",
     "RelativeTest",
     "Statistic",
+    "SwapAudit",
     "Verdict",
     "accuracy",
     "accuracy_gap",
@@ -89,6 +92,7 @@ __all__ = [
     "membership_statistic",
     "modified_entropy",
     "nomus",
+    "plot_costs",
     "relative_test",
     "residual_features",
     "row_differences",
@@ -98,6 +102,7 @@ __all__ = [
     "shadow_attack",
     "svc_attack",
     "swap_advantage",
+    "swap_audit",
     "swap_quality",
     "target_kinds",
     "threshold_attack",

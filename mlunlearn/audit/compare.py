@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlunlearn.audit._preparation.encode import collect
+from mlunlearn.audit._preparation.references import joins_models
 from mlunlearn.audit._preparation.study import prepare
 from mlunlearn.audit.controls import CONTINUED, FROM_SCRATCH, train_controls
 from mlunlearn.audit.judge import Judge
@@ -245,6 +246,7 @@ def compare(
     for name, trainings in nested.items():
         if len(rows[name]) > 1 and found is not None:
             table[name] |= _spread(judge, found, rows[name], [len(training) for training in trainings])
+    notes = [*notes, *_other_algorithms(flat, references)]
     fits = [answers.seconds for answers in study.references]
     table[RETRAINED] = _row(judge, None, list(study.predictions.references), float(np.mean(fits)))
     order = [*nested, *(name for name in table if name not in nested)]
@@ -254,6 +256,20 @@ def compare(
         "" if found is None else str(found),
         (*notes, *(f"Not measured: {what}." for what in study.missing if not what.startswith("ZRF"))),
     )
+
+
+def _other_algorithms(flat: Mapping[str, Any], references: Sequence[Any] | None) -> list[str]:
+    """Name the models that the references, copies of the first model, were not made as."""
+    first = next(iter(flat.values()))
+    if references is not None:
+        return []
+    others = [
+        name
+        for name, model in flat.items()
+        if type(model) is not type(first) and (joins_models(model) or joins_models(first))
+    ]
+    what = f"{', '.join(others)}: other algorithms than {type(first).__name__}, whose models the references are"
+    return [f"{what}; even an exact model of another algorithm is distinguishable."] if others else []
 
 
 def _named(models: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:

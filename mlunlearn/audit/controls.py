@@ -13,7 +13,9 @@ from sklearn.base import clone
 from mlunlearn.audit._preparation.oracles import Answers, ask, check_can_retrain
 from mlunlearn.audit._preparation.study import Study
 from mlunlearn.data import take_rows
+from mlunlearn.items import Items
 from mlunlearn.seeds import derive_seeds, set_seed
+from mlunlearn.training import as_estimator
 
 FROM_SCRATCH, CONTINUED = "from scratch", "continued"
 
@@ -49,6 +51,7 @@ def train_controls(
     answers: dict[str, Answers] = {}
     notes: list[str] = []
     inner = _inner(next(iter(models.values())))
+    inner = as_estimator(inner) if isinstance(study.train.X, Items) else inner
     for number, (name, share) in enumerate(budgets.items()):
         suffix = "" if len(set(budgets.values())) == 1 else f" (budget of {name})"
         if suffix == "" and answers:

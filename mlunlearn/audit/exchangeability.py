@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import chi2
 
 from mlunlearn.audit.intervals.contrast import contrast_weights, dispersion, over_rows, ranks_within
 from mlunlearn.audit.verdict import holm
@@ -15,8 +16,7 @@ __all__ = ["Comparability", "comparability"]
 Floats = NDArray[np.float64]
 # Level at which a difference between forgotten and unseen rows is taken to be there.
 LEVEL = 0.05
-# Level at which references are taken to differ by more than chance between rows: strict, since calling dependent rows
-# exchangeable makes false alarms, and the reverse only costs power.
+# Level at which references are said to differ by more than chance between rows. It decides nothing but these words.
 DISPERSION_LEVEL = 0.2
 N_DRAWS = 1999
 
@@ -36,7 +36,7 @@ class Comparability:
     n_unmatched : int
         Forgotten rows whose label no unseen row has; left out of the comparison.
     exchangeable : bool
-        Whether rows of a stratum may be permuted, as far as can be seen, or as was said.
+        Whether rows of a stratum are alike and independent, as far as can be seen, or as was said.
     p_dispersion : float, default=nan
         One-sided, of references that differ from each other by no more than chance between rows explains.
     declared : bool, default=False
@@ -68,6 +68,11 @@ class Comparability:
         return self.exchangeable or (matched and min(holm(tested)) > LEVEL)
 
     @property
+    def how(self) -> bool | None:
+        """As the statistics take it: what was said; else not exchangeable, or None if rows are alike on average."""
+        return self.exchangeable if self.declared else (None if self.alike else False)
+
+    @property
     def by_label(self) -> bool:
         """Whether rows are compared within labels."""
         return bool(self.strata.any())
@@ -85,12 +90,15 @@ class Comparability:
                 if self.declared
                 else "References differ from each other on these rows by more than chance between rows explains"
             )
+            chance = (
+                "chance is the spread between references" if self.how is False else "what is chance is wider by that"
+            )
             within = " Rows are compared within labels." if self.by_label else ""
-            return f"{why}: chance is the spread between references (AUC {self.auc:.3f}).{within}{unmatched}"
+            return f"{why}: {chance} (AUC {self.auc:.3f}).{within}{unmatched}"
         return (
             f"Forgotten rows differ from unseen ones even for retrained models (AUC {self.auc:.3f}): attacks against "
-            f"these unseen rows say nothing of unlearning; pass non_members=(X, y) that are like the forgotten rows."
-            f"{unmatched}"
+            "these unseen rows say nothing of unlearning; pass non_members=(X, y) that are like the forgotten rows, or "
+            f"exchange the two with swap_audit.{unmatched}"
         )
 
 
@@ -128,10 +136,11 @@ def comparability(
     Notes
     -----
     The tests of equal scores and of equal labels together are at 5 % (Holm). If labels or scores differ, rows are
-    matched by label and the scores are tested again, within labels. Rows that are alike on average are not yet
-    exchangeable: on rows that were chosen together, such as neighbours, every model has an error of its own that all
-    of them share. So the differences between references are tested, too: they must be no larger than chance between
-    rows explains, at a level of 20 %. What this test does not see raises the error rate, mostly with few references.
+    matched by label and the scores are tested again, within labels. Rows that are alike on average need not be
+    independent: on rows that were chosen together, such as neighbours, every model has an error of its own that all
+    of them share. References then differ from each other by more than chance between rows explains. Whether they do is
+    tested here at a level of 20 %, which decides nothing but what is said; the statistics take account of it by degrees
+    (see `mlunlearn.audit.membership_statistic`).
 
     Examples
     --------
@@ -181,8 +190,10 @@ def _compared(
 def _dispersion_test(
     scores: Floats, is_forget: NDArray[np.bool_], strata: NDArray[np.intp], groups: NDArray[np.intp] | None
 ) -> float:
-    """P-value of references whose ranks differ by no more than chance between rows explains."""
-    return dispersion(np.array([ranks_within(of_model, strata) for of_model in scores]), is_forget, strata, groups)
+    """P-value of Cochran's Q: references whose ranks differ by no more than chance between rows explains."""
+    df = len(scores) - 1
+    ranks = np.array([ranks_within(of_model, strata) for of_model in scores])
+    return float(chi2.sf(df * dispersion(ranks, is_forget, strata, groups), df))
 
 
 def _score_test(

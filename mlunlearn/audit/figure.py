@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 
 from mlunlearn.audit.verdict import CANNOT_TELL, DISTINGUISHABLE, RETRAINED, Verdict
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlunlearn.audit.report import Audit
+    from mlunlearn.receipts import Receipt
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; the markers and lines differ as well.
 STYLES: dict[str, dict[str, Any]] = {
@@ -25,8 +27,41 @@ STYLES: dict[str, dict[str, Any]] = {
 DECISION_COLOURS = {RETRAINED: "#009E73", DISTINGUISHABLE: "#D55E00"}
 CHANCE = "0.86"
 _POINTS = {RETRAINED: ("#009E73", "o"), DISTINGUISHABLE: ("#D55E00", "s"), CANNOT_TELL: ("#0072B2", "^")}
+LINES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
+# Height of a line of small text over that of the axes.
+LINE = 0.06
 # Multiples of what chance explains that the axis of the verdict shows; beyond, an arrow stands at the edge.
 WIDEST = 6.0
+
+
+def draw_panel(report: Audit, panel: str, ax: Axes) -> Figure:
+    """Draw one panel on axes of one's own.
+
+    Parameters
+    ----------
+    report : Audit
+        What to draw.
+    panel : {"verdict", "curves"}
+        Which.
+    ax : matplotlib.axes.Axes
+        Where.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        That of the axes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such panel, or nothing to draw in it.
+    """
+    panels = {"verdict": draw_verdict, **({"curves": draw_curves} if report.curves else {})}
+    if panel not in panels:
+        raise ValueError(f"there is no panel {panel!r} in this audit; there are {list(panels)}.")
+    figure = panels[panel](report, ax).get_figure(root=True)
+    assert figure is not None  # axes that something is drawn on belong to a figure
+    return figure
 
 
 def draw(report: Audit) -> Figure:
@@ -153,7 +188,7 @@ def draw_comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
         The axes. Methods whose time is not known stand at the left edge.
     """
-    ax = Figure(figsize=(7.0, 4.4), dpi=120, layout="constrained").subplots() if ax is None else ax
+    ax = Figure(figsize=(8.0, 4.6), dpi=120, layout="constrained").subplots() if ax is None else ax
     floor = float(table.loc["retrained", "distance"])
     timed = table["seconds"][table["seconds"] > 0.0]
     edge = float(timed.min()) / 3.0 if len(timed) else 1.0
@@ -162,23 +197,86 @@ def draw_comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.text(
         0.995, floor, "distance between retrained models ", transform=ax.get_yaxis_transform(), ha="right", va="top"
     )
+    points: list[tuple[str, float, float, str]] = []
     for decision, (colour, marker) in _POINTS.items():
         chosen = table[table["verdict"] == decision]
         if len(chosen):
             seconds = chosen["seconds"].where(chosen["seconds"] > 0.0, edge)
             ax.plot(seconds, chosen["distance"], marker, color=colour, ms=9, ls="none", label=decision)
-            for name, x, y in zip(chosen.index, seconds, chosen["distance"], strict=True):
-                ax.annotate(str(name), (x, y), xytext=(7, 4), textcoords="offset points", fontsize="small")
+            placed = zip(chosen.index, seconds, chosen["distance"], strict=True)
+            points += [(str(name), x, y, colour) for name, x, y in placed]
     retraining = float(table.loc["retrained", "seconds"])
     if retraining > 0.0:
         ax.axvline(retraining, color="0.5", lw=1.0, ls="--")
         ax.text(retraining, 0.98, " retraining", transform=ax.get_xaxis_transform(), va="top", fontsize="small")
     ax.set(xscale="log", ylim=(0.0, None))
-    ax.set_xlim(edge / 1.6, max([*timed, edge]) * 4.0)
+    ax.set_xlim(edge / 1.6, max([*timed, edge]) * 1.6)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    _name_points(ax, points)
     ax.set_xlabel("seconds (left edge: not known)")
     ax.set_ylabel("distance to retrained models\non the forgotten rows")
     ax.set_title("Low and left is better; in the grey band nothing is left to gain", fontsize="medium")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize="small")
+    return ax
+
+
+def _name_points(ax: Axes, points: list[tuple[str, float, float, str]]) -> None:
+    """Write names beside the axes, from top to bottom as the points are, so far apart that they can be read."""
+    ordered = sorted(points, key=lambda point: point[2])
+    top = ax.get_ylim()[1]
+    gap = min(LINE, 1.0 / max(len(ordered), 1))
+    heights = np.array([y / top for _, _, y, _ in ordered])
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + gap)
+    for i in range(len(heights) - 1, -1, -1):
+        heights[i] = min(heights[i], 1.0 - gap * (len(heights) - 1 - i))
+    for (name, x, y, colour), height in zip(ordered, heights, strict=True):
+        ax.annotate(
+            name,
+            (x, y),
+            xytext=(1.04, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize="small",
+            color=colour,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": "0.7", "lw": 0.7, "shrinkA": 2, "shrinkB": 5},
+        )
+
+
+def draw_costs(receipts: Mapping[str, Sequence[Receipt]], ax: Axes | None = None) -> Axes:
+    """Draw what requests cost together, beside training anew for each of them.
+
+    Parameters
+    ----------
+    receipts : mapping of str to sequence of Receipt
+        By name of the method: its ``receipts_``.
+    ax : matplotlib.axes.Axes or None, default=None
+        Where; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+    """
+    ax = Figure(figsize=(6.4, 4.0), dpi=120, layout="constrained").subplots() if ax is None else ax
+    longest = max(len(of_method) for of_method in receipts.values())
+    requests = np.arange(longest + 1)
+    ax.plot(requests, requests, color="0.5", ls="--", label="training anew each time")
+    for number, (name, of_method) in enumerate(receipts.items()):
+        work = np.concatenate([[0.0], np.cumsum([receipt.retrained_share for receipt in of_method])])
+        colour, marker = LINES[number % len(LINES)]
+        every = max(1, longest // 10)
+        ax.plot(requests[: len(work)], work, color=colour, marker=marker, markevery=every, lw=1.8, label=name)
+    ax.set(xlim=(0, longest), ylim=(0.0, None))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("requests served")
+    ax.set_ylabel("samples read, in full fits")
+    ax.set_title("Below the dashed line work is saved", fontsize="medium")
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, fontsize="small")
     return ax
 
 

@@ -101,7 +101,7 @@ class Judge:
         how: dict[str, Any] = {
             "strata": found.strata,
             "groups": self._groups(),
-            "exchangeable": found.exchangeable,
+            "exchangeable": found.how,
             "random_state": self.seed,
         }
         mask = self._is_forget()

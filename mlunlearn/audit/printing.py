@@ -11,6 +11,7 @@ import pandas as pd
 from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
 from mlunlearn.audit.predictions import Predictions
 from mlunlearn.audit.table import Row
+from mlunlearn.audit.verdict import Verdict
 
 HOW_TO_READ = (
     "How to read it: 'as a retrained model' means that no declared statistic tells it from models that never saw the "
@@ -23,6 +24,8 @@ RULE = (
 )
 DESCRIPTION = "Description, no decision (retrained: further retrained models; [ ]: 95 % bootstrap interval):"
 EXPOSURE = "Exposure (share of unseen rows that a model is less sure of; never seen: 0.5 on average):"
+# References below which the reader is told what they cannot show.
+FEW = 5
 # What the printed description shows; everything else is in `to_frame()`.
 SHORT = (
     ("accuracy", "forget"),
@@ -53,7 +56,16 @@ def short_table(rows: Sequence[Row], *, refused: bool) -> pd.DataFrame:
     )
 
 
-def notes_on(predictions: Predictions) -> tuple[str, ...]:
+def title_of(about: Mapping[str, Any]) -> str:
+    """What was audited, on how many rows, against how many references."""
+    guarantee = about.get("guarantee")
+    of = f" of {about['method']}" if "method" in about else ""
+    sizes = ", ".join(f"{n} {name}" for name, n in about["sizes"].items())
+    return f"Audit{of}{f' ({guarantee})' if guarantee else ''}: {sizes} rows, {about['n_references']} references"
+
+
+def notes_on(predictions: Predictions, verdict: Verdict) -> tuple[str, ...]:
+    """What a reader has to know: references that agree, and what few of them cannot show."""
     notes = []
     first, second = predictions.references[:2]
     if all(_same(first[name], second[name]) for name in predictions.sizes):
@@ -61,9 +73,32 @@ def notes_on(predictions: Predictions) -> tuple[str, ...]:
             "The retrained models agree in every output: training does not depend on the seed, so a perfect "
             "unlearner's distances are 0."
         )
+    if len(predictions.references) < FEW and verdict.residue is not None:
+        found = (
+            "even a model that forgot nothing would mostly not be found"
+            if np.isinf(verdict.residue)
+            else f"a share of less than {verdict.residue:.0%} of the forgotten rows would mostly not be found"
+        )
+        notes.append(
+            f"With {len(predictions.references)} references little is known of what is chance, and {found}: take {FEW} "
+            "or more, and pass exchangeable=True if the forgotten rows are known to be a random choice."
+        )
     if len(predictions.references) == 2:
         notes.append("With two references the intervals do not contain the difference between seeds.")
     return tuple(notes)
+
+
+def remarks_on(cost: Mapping[str, float], about: Mapping[str, Any]) -> list[str]:
+    """Time against retraining, and forgotten rows with twins, where either is known."""
+    remarks = []
+    if "speedup" in cost:
+        remarks.append(f"Unlearning took {cost['seconds']:.3g} s, {cost['speedup']:.3g} times as fast as retraining.")
+    if about.get("twins"):
+        remarks.append(
+            f"{about['twins']} forgotten rows have identical twins among the retained rows: what these still say, no "
+            "model can forget."
+        )
+    return remarks
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,13 +16,24 @@ from mlunlearn.audit.attacks.curves import RocCurve, roc_curves
 from mlunlearn.audit.judge import Judge
 from mlunlearn.audit.metrics.people import by_label, exposures, worst_off
 from mlunlearn.audit.predictions import Predictions
-from mlunlearn.audit.printing import DESCRIPTION, EXPOSURE, HOW_TO_READ, RULE, notes_on, row_from_dict, short_table
+from mlunlearn.audit.printing import (
+    DESCRIPTION,
+    EXPOSURE,
+    HOW_TO_READ,
+    RULE,
+    notes_on,
+    remarks_on,
+    row_from_dict,
+    short_table,
+    title_of,
+)
 from mlunlearn.audit.saved import plain, verdict_as_dict, verdict_from_dict, verdict_table
 from mlunlearn.audit.table import CONFIDENCE, Row, measure
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
 from mlunlearn.seeds import root_seed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FORMAT = 2
@@ -164,7 +175,7 @@ class Audit:
             about,
             dict(cost or {}),
             missing,
-            notes_on(predictions),
+            notes_on(predictions, verdict),
             worst_off(exposures(predictions)),
             predictions,
             dict(ids or {}),
@@ -196,7 +207,7 @@ class Audit:
         str
             A few lines; printing the audit gives the tables as well.
         """
-        return "\n".join([self._title(), *self._headlines(), HOW_TO_READ])
+        return "\n".join([title_of(self.about), *self._headlines(), HOW_TO_READ])
 
     def by_person(self) -> pd.DataFrame:
         """Return exposure and risk of every person, or of every row where there are no persons, the largest first.
@@ -233,26 +244,33 @@ class Audit:
             raise ValueError("this audit was loaded from a file, which holds no predictions of single rows.")
         return self.predictions
 
-    def plot(self, path: str | Path | None = None) -> Figure:
+    def plot(
+        self, path: str | Path | None = None, *, ax: Axes | None = None, panel: Literal["verdict", "curves"] = "verdict"
+    ) -> Figure:
         """Draw the verdict's statistics beside what is chance, and the ROC curves of all models.
 
         Parameters
         ----------
         path : str, Path or None, default=None
             Where to write the figure; the ending decides the format.
-
-        See Also
-        --------
-        mlunlearn.audit.figure.draw_verdict, mlunlearn.audit.figure.draw_curves : The panels, on axes of one's own.
+        ax : matplotlib.axes.Axes or None, default=None
+            Where to draw one panel; None makes a figure with all of them.
+        panel : {"verdict", "curves"}, default="verdict"
+            Which panel to draw on `ax`.
 
         Returns
         -------
         matplotlib.figure.Figure
             The figure. Its text alternative is the table.
-        """
-        from mlunlearn.audit.figure import draw
 
-        figure = draw(self)
+        Raises
+        ------
+        ValueError
+            If there is no such panel: curves need forgotten rows.
+        """
+        from mlunlearn.audit.figure import draw, draw_panel
+
+        figure = draw(self) if ax is None else draw_panel(self, panel, ax)
         if path is not None:
             is_png = Path(path).suffix.lower() == ".png"
             figure.savefig(path, metadata={"Description": str(self)} if is_png else None)
@@ -342,7 +360,7 @@ class Audit:
 
     def __str__(self) -> str:
         """Return the verdict, what it rests on, and the main scores, aligned in columns."""
-        lines = [self._title(), "", *self._headlines(), "", verdict_table(self.verdict).to_string(index=False)]
+        lines = [title_of(self.about), "", *self._headlines(), "", verdict_table(self.verdict).to_string(index=False)]
         lines += [*RULE.format(alpha=self.verdict.alpha).split("; "), "", DESCRIPTION]
         lines.append(short_table(self.rows, refused=self._refused).to_string(index=False))
         if not self.worst.empty:
@@ -353,8 +371,9 @@ class Audit:
         """Return the same for notebooks."""
         from html import escape
 
-        first, *others = [f"<p>{escape(line)}</p>" for line in self._headlines()]
-        parts = [f"<p>{escape(self._title())}</p>", first.replace("<p>", "<p><b>").replace("</p>", "</b></p>"), *others]
+        lines = (title_of(self.about), *self._headlines())
+        title, first, *others = [f"<p>{escape(line)}</p>" for line in lines]
+        parts = [title, first.replace("<p>", "<p><b>").replace("</p>", "</b></p>"), *others]
         parts += [verdict_table(self.verdict).to_html(index=False), f"<p>{escape(DESCRIPTION)}</p>"]
         parts += [short_table(self.rows, refused=self._refused).to_html(index=False)]
         return "".join([*parts, *(f"<p>{escape(remark)}</p>" for remark in self._remarks())])
@@ -363,14 +382,6 @@ class Audit:
     def _refused(self) -> bool:
         """Whether attacks would measure how forgotten and unseen rows differ to any model."""
         return self.about.get("alike", self.about.get("exchangeable")) is False
-
-    def _title(self) -> str:
-        guarantee = self.about.get("guarantee")
-        of = f" of {self.about['method']}" if "method" in self.about else ""
-        sizes = ", ".join(f"{n} {name}" for name, n in self.about["sizes"].items())
-        return (
-            f"Audit{of}{f' ({guarantee})' if guarantee else ''}: {sizes} rows, {self.about['n_references']} references"
-        )
 
     def _headlines(self) -> list[str]:
         lines = [f"VERDICT: {self.verdict}"]
@@ -383,14 +394,6 @@ class Audit:
             HOW_TO_READ,
             f"{len(self.rows)} scores are in to_frame(), persons in by_person(), classes in by_class().",
         ]
-        if "speedup" in self.cost:
-            remarks.append(
-                f"Unlearning took {self.cost['seconds']:.3g} s, {self.cost['speedup']:.3g} times as fast as retraining."
-            )
-        if self.about.get("twins"):
-            remarks.append(
-                f"{self.about['twins']} forgotten rows have identical twins among the retained rows: what these still "
-                "say, no model can forget."
-            )
+        remarks += remarks_on(self.cost, self.about)
         absent = (*self.verdict.absent, *self.not_measured)
         return [*remarks, *self.notes, *(f"Not measured: {what}." for what in absent)]

@@ -82,9 +82,8 @@ def audit(
         Classifiers with random weights, for the ZRF metric. None makes ten if `model` trains a torch net; for other
         models the metric is left out.
     n_references : int, default=5
-        Retrained models to make. Two are enough where forgotten and unseen rows are alike; where they are not, or for
-        the performance, the error is that between references, and Student's factor at two, three, five and ten of them
-        is 25, 8.9, 4.3 and 3.1 (two statistics at two references, four at more; 5 %).
+        Retrained models to make. Few of them hardly show what chance is: see Notes. Two are enough only where rows are
+        known to be exchangeable.
     alpha : float, default=0.05
         Chance that a retrained model is called distinguishable, all statistics together.
     residue : float, default=1.0
@@ -93,7 +92,7 @@ def audit(
     exchangeable : bool or None, default=None
         Whether forgotten and unseen rows (of a label) are exchangeable to a model that learned from neither: True if
         they were drawn at random from the same rows, False if they were chosen together, such as neighbours. None
-        tests it, see Notes.
+        asks the references, see Notes.
     n_bootstrap : int, default=200
         Bootstrap resamples of the description.
     random_state : int, RandomState instance or None, default=None
@@ -113,11 +112,17 @@ def audit(
     TypeError
         If `model` does not predict, or is neither a classifier nor a regressor.
     ValueError
-        If nothing was forgotten, data do not fit the model or each other, test rows are training rows, targets are
+        If nothing was forgotten, data do not fit the model or each other, many test rows are training rows, targets are
         missing or of another kind, a model predicts NaN, or references are none: of another recipe or algorithm,
         trained on forgotten rows, or one model twice. All of this is checked before anything is trained.
     DataChangedError
         If `train` is not the data that the model learned from.
+
+    Warns
+    -----
+    UnlearningWarning
+        If single test rows, or other unseen ones, are training rows as well: they are left out, unless training rows
+        coincide as often with each other.
 
     Notes
     -----
@@ -132,12 +137,18 @@ def audit(
     - *distance*: the same distance over the references' own, on all of these rows (three references or more);
     - *performance*: the mean probability of the true class on unseen rows, and without forgotten rows on retained ones.
 
-    First it is tested whether forgotten and unseen rows are exchangeable: alike to the references on average, or within
-    labels, and the references no further apart on these rows than chance between rows explains (at a level of 20 %).
-    If so, the first two statistics permute rows, which is exact if rows are exchangeable indeed; say `exchangeable`
-    where that is known, since with two or three references the test overlooks much. If not, all statistics compare
-    with the spread between references (Student's test with K - 1 degrees of freedom), and attacks against these unseen
-    rows, where these are not even alike on average, are left out of the printed table; pass `non_members`.
+    First it is tested whether forgotten and unseen rows are alike to the references on average, or within labels. If
+    not, all statistics compare with the spread between references (Student's test with K - 1 degrees of freedom), and
+    attacks against these unseen rows are left out of the printed table; pass `non_members`, or where there are none
+    call `mlunlearn.audit.swap_audit`. If they are alike, the
+    first two statistics permute rows. That is exact where rows are exchangeable indeed: say `exchangeable` if that is
+    known. Else rows may have been chosen together, such as neighbours, and a model errs on all of them at once. So the
+    p-value is averaged over the factors by which the standard error may be too small: before the references are seen,
+    none with a chance of one half, and else more than x with a chance of 1 / x; then each weighs as much as it
+    explains how far references are apart. If these are as far as independent rows explain, differences of 4.4, 4.1,
+    3.1 and 2.7 standard errors are found with two, three, five and ten references (5 %; two statistics at two
+    references, four at more), and of 2.5 where exchangeability is known. For the performance, or where rows are not
+    alike, it is 25, 8.9, 4.3 and 3.1 standard deviations of retrained models.
 
     The residue that would have been found comes from the original's own difference, shared out over the forgotten rows,
     at a chance of 80 %.

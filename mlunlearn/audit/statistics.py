@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit.intervals.contrast import Difference, contrast_weights, over_models, over_rows, ranks_within
+from mlunlearn.audit.intervals.contrast import (
+    Difference,
+    contrast_weights,
+    dispersion,
+    over_models,
+    over_rows,
+    ranks_within,
+)
+from mlunlearn.audit.intervals.overdispersion import Overdispersion
 
 __all__ = ["Statistic", "agreement_statistic", "distance_statistic", "level_statistic", "membership_statistic"]
 
@@ -29,15 +37,16 @@ class Rows:
         Rows are compared within these.
     groups : ndarray of int or None
         Person or source of each row.
-    exchangeable : bool
+    exchangeable : bool or None
         Whether forgotten and unseen rows of a stratum are alike to models that learned from neither. If so, rows are
-        permuted; if not, only the difference between references says what chance is.
+        permuted; if not, only the difference between references says what chance is. None: alike on average, and
+        references show whether they are independent.
     """
 
     is_forget: NDArray[np.bool_]
     strata: NDArray[np.intp]
     groups: NDArray[np.intp] | None
-    exchangeable: bool
+    exchangeable: bool | None
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ def membership_statistic(
     original: Floats | None = None,
     strata: NDArray[np.intp] | None = None,
     groups: NDArray[np.intp] | None = None,
-    exchangeable: bool = True,
+    exchangeable: bool | None = True,
     random_state: int = 0,
 ) -> Statistic:
     """Compare how well forgotten rows are told from unseen ones by one score: AUC minus that of the references.
@@ -188,7 +197,7 @@ def agreement_statistic(
     original: Floats | None = None,
     strata: NDArray[np.intp] | None = None,
     groups: NDArray[np.intp] | None = None,
-    exchangeable: bool = True,
+    exchangeable: bool | None = True,
     random_state: int = 0,
 ) -> Statistic:
     """Compare the distance of predictions to the references with the references' distance to each other.
@@ -207,7 +216,7 @@ def agreement_statistic(
         As in `membership_statistic`.
     groups : ndarray of int or None, default=None
         As in `membership_statistic`.
-    exchangeable : bool, default=True
+    exchangeable : bool or None, default=True
         As in `membership_statistic`.
     random_state : int, default=0
         As in `membership_statistic`.
@@ -335,7 +344,7 @@ def _rows(
     is_forget: NDArray[np.bool_],
     strata: NDArray[np.intp] | None,
     groups: NDArray[np.intp] | None,
-    exchangeable: bool,
+    exchangeable: bool | None,
 ) -> Rows:
     is_forget = np.asarray(is_forget, dtype=bool)
     strata = np.zeros(len(is_forget), dtype=np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
@@ -362,11 +371,15 @@ def _contrast(
     inflation: float,
     random_state: int,
 ) -> Statistic:
-    """Test forgotten against unseen rows, over rows where they are exchangeable and over models where not."""
+    """Test forgotten against unseen rows, over rows where they are alike and over models where not."""
     weights = contrast_weights(rows.is_forget, rows.strata)
     mean = theirs.mean(axis=0)
-    if rows.exchangeable:
-        difference = over_rows(ours - mean, rows.is_forget, rows.strata, rows.groups, random_state)
+    if rows.exchangeable is not False:
+        beyond = None
+        if rows.exchangeable is None:
+            ratio = dispersion(theirs, rows.is_forget, rows.strata, rows.groups)
+            beyond = Overdispersion.seen(ratio, len(theirs) - 1)
+        difference = over_rows(ours - mean, rows.is_forget, rows.strata, rows.groups, random_state, beyond)
     else:
         values = theirs @ weights
         spread = values.mean() + (values - values.mean()) * np.sqrt(inflation)

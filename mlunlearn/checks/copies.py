@@ -8,16 +8,18 @@ import tempfile
 import types
 from collections.abc import Iterator
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
+from uuid import uuid4
 
 import numpy as np
 
 from mlunlearn.checks.data import Problem
-from mlunlearn.checks.harness import check, learn, require
+from mlunlearn.checks.harness import check, learn, require, start
 from mlunlearn.checks.parts import leaves_once
-from mlunlearn.checks.taint import needles_of, trace
+from mlunlearn.checks.taint import Needles, needles_of, trace
 
 DEEPEST = 3  # folders inside each other that are searched for new files
 MOST_BYTES = 2**26  # of a file
@@ -31,7 +33,7 @@ def check_no_copy_is_left(estimator: Any, problem: Problem) -> None:
 
     Searched are the model, the global variables and class attributes of the packages that its classes come from, and
     the files that were written to the working directory and to the directory for temporary files. Rows are found in
-    double, single and half precision, and in what is compressed.
+    double, single and half precision, in what is compressed, and written as text; ids are found as they were given.
     """
     if not problem.continuous:
         raise SkipTest("copies of rows can be told from other data where inputs are floating-point numbers")
@@ -43,9 +45,23 @@ def check_no_copy_is_left(estimator: Any, problem: Problem) -> None:
         model.unlearn(batch)
     needles = needles_of(mine.values[rows])
     del mine
-    found = [*_in_files(before, needles), *_in_memory(model, needles)]
+    found = [*_in_files(before, needles), *_in_memory(model, needles), *_named(estimator, problem, rows)]
     message = f"Copies of forgotten rows (among {rows}) are left after unlearn; drop them, or keep them by reference:"
     require(not found, "\n".join([message, *(f"  {each}" for each in found[:6])]))
+
+
+def _named(estimator: Any, problem: Problem, rows: np.ndarray) -> Iterator[str]:
+    """Yield where ids of forgotten rows are, from another fit that is given some."""
+    if "sample_ids" not in signature(estimator.fit).parameters:
+        return
+    token = uuid4().hex
+    names = [f"{token}-{row}" for row in range(len(problem))]
+    before = _files()
+    model = start(estimator).fit(problem.X, problem.y, sample_ids=list(names)).unlearn(rows)
+    needles = Needles(frozenset(), ((token.encode(),),))
+    del names
+    for place in (*_in_files(before, needles), *_in_memory(model, needles)):
+        yield place.replace("the bytes of a forgotten row", "an id")
 
 
 def _unlike_any_other(problem: Problem, rows: np.ndarray) -> Problem:
@@ -58,7 +74,7 @@ def _unlike_any_other(problem: Problem, rows: np.ndarray) -> Problem:
 # ------------------------------------------------------------------ memory
 
 
-def _in_memory(model: Any, needles: set[bytes]) -> Iterator[str]:
+def _in_memory(model: Any, needles: Needles) -> Iterator[str]:
     """Yield where copies are: in the model, in modules, in classes."""
     classes = [kind for kind in type(model).__mro__ if kind is not object]
     packages = {kind.__module__.partition(".")[0] for kind in classes} - set(THIRD_PARTIES)
@@ -118,7 +134,7 @@ def _within(folder: Path, depth: int = DEEPEST) -> Iterator[tuple[Path, Stamp]]:
             continue
 
 
-def _in_files(before: dict[Path, Stamp], needles: set[bytes]) -> Iterator[str]:
+def _in_files(before: dict[Path, Stamp], needles: Needles) -> Iterator[str]:
     for file, stamp in _files().items():
         if before.get(file) == stamp:
             continue

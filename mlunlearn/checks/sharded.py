@@ -90,7 +90,11 @@ def check_one_request_touches_one_shard(estimator: Any, problem: Problem) -> Non
 
 @check
 def check_receipts_count_the_work(estimator: Any, problem: Problem) -> None:
-    """Check the cost in the receipt against a recount of the rows shown to the estimator inside; it is a promise."""
+    """Check the cost in the receipt against a recount of the rows shown to the estimator inside; it is a promise.
+
+    A method that is exact to the bit says the very number; others are off by a factor of two at most.
+    """
+    exact = getattr(estimator, "exactness", None) == "bits"
     rows = problem.draw(5, seed=40)
     model = learn(estimator, problem, n_jobs=1)
     with watch(estimator) as served:
@@ -102,7 +106,8 @@ def check_receipts_count_the_work(estimator: Any, problem: Problem) -> None:
     for name, calls in (("samples", served), ("full", whole)):
         counted = sum(call.samples for call in calls)
         told = getattr(work, name)
-        require(told == counted, f"the receipt says work.{name}={told}, the estimator inside was shown {counted} rows.")
+        near = told == counted if exact else counted / 2 <= told <= 2 * counted
+        require(near, f"the receipt says work.{name}={told}, the estimator inside was shown {counted} rows.")
 
 
 @check

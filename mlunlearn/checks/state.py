@@ -80,12 +80,13 @@ def learned_state(model: Any) -> State:
     ours = isinstance(model, ForgettingState)
     fitted = {name for name in vars(model) if ours or (name.endswith("_") and not name.startswith("_"))}
     settings = {name for name, value in params.items() if isinstance(value, PLAIN)}
-    left_out = {*vars(model)} - fitted - {*params} | settings | ({"_data"} if ours else set())
+    left_out = {*vars(model)} - fitted - {*params} | settings | ({"_data", "_marks", "_label_sum"} if ours else set())
     if "random_state" not in params:
         left_out |= {"seed_"}  # drawn anew at every fit, and of no use to what takes no seed
 
     def not_learned(path: str, part: Any) -> bool:
-        timed = WALL_CLOCK.search(path) is not None
+        # a frozen distribution of scipy holds the global generator, of which nothing is learned
+        timed = WALL_CLOCK.search(path) is not None or path.endswith(".dist._random_state")
         # torch drops gradients from copies, and so do we
         history = path.endswith(("receipts_", ".grad")) or isinstance(part, (TrainingData, Receipt))
         return timed or history or path in left_out

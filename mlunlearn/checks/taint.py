@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,32 @@ import numpy as np
 from mlunlearn.checks.archives import unpacked
 from mlunlearn.checks.parts import walk
 
+DIGITS = 9  # characters of a number in a text that tell it from others
 NAN_BITS = 0x7FF8_0DE1_E7ED_0000  # a quiet NaN whose payload no arithmetic of its own makes; float32 keeps its head
 HUGE = 1e12
 CARRIED = 1e-4  # share of a huge mark that a mean or a gradient may dilute it to
+
+
+@dataclass(frozen=True)
+class Needles:
+    """What forgotten rows look like in memory and in files.
+
+    Parameters
+    ----------
+    plain : frozenset of bytes
+        Rows, in the usual precisions.
+    written : tuple of tuple of bytes
+        The numbers of each row as texts; two of a row in one text are a copy of it.
+    """
+
+    plain: frozenset[bytes]
+    written: tuple[tuple[bytes, ...], ...] = ()
+
+    def are_in(self, content: bytes) -> bool:
+        """Tell whether a row is there."""
+        if any(needle in content for needle in self.plain):
+            return True
+        return any(sum(number in content for number in row) >= min(2, len(row)) for row in self.written)
 
 
 def marked_rows(mark: float, shape: tuple[int, ...]) -> np.ndarray:
@@ -45,7 +69,7 @@ def find_marks(obj: Any, rows: Any, *, mark: float | None = None) -> dict[str, s
         searched as well.
     rows : array-like of numbers, shape (n_rows, ...)
         The forgotten rows: their bytes are searched for, in double, single and half precision (``float16`` and
-        ``bfloat16``), and in bytes that are compressed (zlib, gzip, bzip2, xz, zip and with it ``.npz``).
+        ``bfloat16``), in bytes that are compressed (zlib, gzip, bzip2, xz, zip and with it ``.npz``), and as text.
     mark : float or None, default=None
         What the rows were filled with: NaN, or a huge value. Then NaN and infinities, or numbers of its order of
         magnitude, are reported as well.
@@ -86,7 +110,7 @@ def holds_bytes(saved: bytes, rows: Any) -> bool:
     return _holds(saved, needles_of(rows))
 
 
-def needles_of(rows: Any, each_value: bool = False) -> set[bytes]:
+def needles_of(rows: Any, each_value: bool = False) -> Needles:
     """List the bytes that rows consist of in the usual precisions.
 
     Parameters
@@ -98,14 +122,21 @@ def needles_of(rows: Any, each_value: bool = False) -> set[bytes]:
 
     Returns
     -------
-    set of bytes
+    Needles
         What to search for. Shortened rows of eight bytes and less are left out, as chance would find them.
     """
     rows = np.asarray(rows, dtype=np.float64)
     with np.errstate(over="ignore"):
         shortened = [short.tobytes() for row in rows for short in _shortened(row)]
     values = rows.ravel() if each_value else []
-    return {*(r.tobytes() for r in rows), *(s for s in shortened if len(s) > 8), *(v.tobytes() for v in values)}
+    plain = {*(r.tobytes() for r in rows), *(s for s in shortened if len(s) > 8), *(v.tobytes() for v in values)}
+    return Needles(frozenset(plain), tuple(filter(None, map(_written, rows))))
+
+
+def _written(row: np.ndarray) -> tuple[bytes, ...]:
+    """Write the numbers of a row as JSON and `repr` do, cut off where other precisions round; none that are short."""
+    texts = {repr(abs(value))[:DIGITS] for value in row.ravel().tolist()}
+    return tuple(sorted(text.encode() for text in texts if len(text) == DIGITS and "e" not in text))
 
 
 def _shortened(row: np.ndarray) -> list[np.ndarray]:
@@ -117,18 +148,18 @@ def _shortened(row: np.ndarray) -> list[np.ndarray]:
     return [half, *(brain.astype(np.uint16) for brain in brains), *wide, *(each.astype(np.float64) for each in wide)]
 
 
-def _holds(saved: bytes | bytearray, needles: set[bytes]) -> bool:
-    return any(needle in content for content in unpacked(bytes(saved)) for needle in needles)
+def _holds(saved: bytes | bytearray, needles: Needles) -> bool:
+    return any(needles.are_in(content) for content in unpacked(bytes(saved)))
 
 
-def trace(leaf: Any, needles: set[bytes], mark: float | None = None) -> str | None:
+def trace(leaf: Any, needles: Needles, mark: float | None = None) -> str | None:
     """Say what of forgotten rows a leaf holds.
 
     Parameters
     ----------
     leaf : object
-        Bytes, a number or an array; anything else holds nothing.
-    needles : set of bytes
+        Bytes, a text, a number or an array; anything else holds nothing.
+    needles : Needles
         See `needles_of`.
     mark : float or None, default=None
         See `find_marks`.
@@ -138,6 +169,8 @@ def trace(leaf: Any, needles: set[bytes], mark: float | None = None) -> str | No
     str or None
         What was found.
     """
+    if isinstance(leaf, str):
+        leaf = leaf.encode("utf-8", "surrogatepass")
     if isinstance(leaf, (bytes, bytearray)):
         held = leaf
     elif isinstance(leaf, (float, complex, np.ndarray, np.generic)):

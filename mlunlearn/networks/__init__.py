@@ -1,5 +1,7 @@
 """Trained torch networks: the loop, batches, layers, untrained copies, adoption, divergences and curvature."""
 
+from mlunlearn.dataset_rows import DatasetRows, labels_of
+from mlunlearn.items import NamedArrays
 from mlunlearn.networks.adoption import adopt, as_network
 from mlunlearn.networks.batches import Batch, Rows, UndeclaredNeedError, step_batches
 from mlunlearn.networks.criteria import class_loss, logits_of
@@ -10,17 +12,20 @@ from mlunlearn.networks.curvature import (
     hessian_product,
     per_sample_gradients,
 )
-from mlunlearn.networks.datasets import DatasetRows, labels_of
 from mlunlearn.networks.divergences import cosine_distance, entropy, js, kl, soft_cross_entropy
 from mlunlearn.networks.fresh import Rebuild, Reset, reset_parameters, shrink
+from mlunlearn.networks.gradients import mean_gradient, top_share
 from mlunlearn.networks.layers import Head, find_head, forward, recorded
 from mlunlearn.networks.loop import Descent, adam, adamw, cosine, descend, drops, sgd
+from mlunlearn.networks.restriction import GradientRestrictedClassifier
 
 __all__ = [
     "Batch",
     "DatasetRows",
     "Descent",
+    "GradientRestrictedClassifier",
     "Head",
+    "NamedArrays",
     "Rebuild",
     "Reset",
     "Rows",
@@ -45,6 +50,7 @@ __all__ = [
     "kl",
     "labels_of",
     "logits_of",
+    "mean_gradient",
     "per_sample_gradients",
     "recorded",
     "reset_parameters",
@@ -52,4 +58,5 @@ __all__ = [
     "shrink",
     "soft_cross_entropy",
     "step_batches",
+    "top_share",
 ]

@@ -12,9 +12,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 
+from mlunlearn.casting import takes_integers, tensors
 from mlunlearn.nets import TorchClassifier, TorchRegressor
-from mlunlearn.networks.batches import tensors
-from mlunlearn.networks.layers import device_of, takes_integers
+from mlunlearn.networks.layers import device_of
 from mlunlearn.state import Task
 from mlunlearn.training import as_estimator
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mlunlearn.casting import Inputs
+
 T = TypeVar("T")
 U = TypeVar("U")
-
-Inputs = Tensor | dict[str, Tensor]
 
 
 class UndeclaredNeedError(RuntimeError):
@@ -325,39 +325,3 @@ def paired(first: Iterable[T], second: Callable[[], Iterable[U]]) -> Iterator[tu
     """
     again = chain.from_iterable(make() for make in repeat(second))
     yield from zip(first, again, strict=False)
-
-
-def tensors(X: Any, device: torch.device | str, integers: bool) -> Inputs:
-    """Move inputs to a device in the type they have, and cast them there.
-
-    Parameters
-    ----------
-    X : ndarray, torch.Tensor or dict of them, of shape (n, ...)
-        Inputs; images may come as ``uint8``.
-    device : torch.device or str
-        Where the network is.
-    integers : bool
-        Leave integers integers, for a network with embeddings; everything else becomes float32.
-
-    Returns
-    -------
-    torch.Tensor of shape (n, ...) or dict of them
-        Parts of a dictionary keep integers and booleans as they are: they are ids and masks.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from mlunlearn.networks.batches import tensors
-    >>> tensors(np.zeros((2, 3), dtype=np.uint8), "cpu", integers=False).dtype
-    torch.float32
-    """
-    if isinstance(X, dict):
-        return {name: _tensor(value, device, True) for name, value in X.items()}
-    return _tensor(X, device, integers)
-
-
-def _tensor(X: Any, device: torch.device | str, integers: bool) -> Tensor:
-    X = torch.as_tensor(X).to(device, non_blocking=True)
-    if integers and not X.is_floating_point():
-        return X if X.dtype == torch.bool else X.long()
-    return X.float()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mlunlearn.networks.batches import Inputs
+from mlunlearn.casting import Inputs
 
 Vector = dict[str, Tensor]
 """One tensor for each parameter that requires a gradient, by its name."""
@@ -152,10 +152,41 @@ def fisher_diagonal(
     >>> fisher_diagonal(net, lambda output, y: output.sum(), [(X, None)])["weight"].item()
     1.0
     """
-    total = {
-        name: torch.zeros_like(p, dtype=torch.promote_types(p.dtype, torch.float32))
-        for name, p in trainable(module).items()
-    }
+    return mean_over_samples(torch.square, module, loss, batches, chunk=chunk)
+
+
+def mean_over_samples(
+    of: Callable[[Tensor], Tensor],
+    module: nn.Module,
+    loss: Loss,
+    batches: Iterable[tuple[Inputs, Tensor | None]],
+    *,
+    chunk: int = 64,
+) -> Vector:
+    """Average something that is computed of the gradient of each sample, such as its square.
+
+    Parameters
+    ----------
+    of : callable
+        From gradients to numbers of the same shape.
+    module, loss, batches, chunk : as in `fisher_diagonal`
+        The same.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        By name of a parameter that requires a gradient, in its shape and at least in float32.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlunlearn.networks.curvature import mean_over_samples
+    >>> net = torch.nn.Linear(1, 1, bias=False)
+    >>> X = torch.tensor([[1.0], [-3.0]])
+    >>> mean_over_samples(torch.abs, net, lambda output, y: output.sum(), [(X, None)])["weight"].item()
+    2.0
+    """
+    total = zeros(module)
     n = 0
     for X, y in batches:
         size = len(next(iter(X.values())) if isinstance(X, dict) else X)
@@ -164,11 +195,30 @@ def fisher_diagonal(
             few = {name: value[part] for name, value in X.items()} if isinstance(X, dict) else X[part]
             gradients = per_sample_gradients(module, loss, few, None if y is None else y[part])
             for name, g in gradients.items():
-                total[name] += g.to(total[name].dtype).square().sum(dim=0)
+                total[name] += of(g.to(total[name].dtype)).sum(dim=0)
         n += size
     if not n:
         raise ValueError("there are no samples to average over.")
     return {name: value / n for name, value in total.items()}
+
+
+def zeros(module: nn.Module) -> Vector:
+    """Make a vector to sum gradients in, at least in float32.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        By name of a parameter that requires a gradient, in its shape.
+    """
+    return {
+        name: torch.zeros_like(p, dtype=torch.promote_types(p.dtype, torch.float32))
+        for name, p in trainable(module).items()
+    }
 
 
 def hessian_product(module: nn.Module, loss: Loss, X: Inputs, y: Any, vector: Vector) -> Vector:

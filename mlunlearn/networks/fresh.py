@@ -172,12 +172,12 @@ def shrink(module: nn.Module, fresh: nn.Module, keep: float) -> None:
     Parameters
     ----------
     module : torch.nn.Module
-        Changed in place: every parameter becomes ``keep`` of itself and the rest of its counterpart; running
-        statistics are those of the untrained network.
+        Changed in place: every trainable parameter becomes ``keep`` of itself and the rest of its counterpart;
+        running statistics are those of the untrained network.
     fresh : torch.nn.Module
         Of the same architecture.
     keep : float
-        Between 0 and 1.
+        Between 0, which leaves nothing of the trained weights, and 1.
 
     Examples
     --------
@@ -190,6 +190,7 @@ def shrink(module: nn.Module, fresh: nn.Module, keep: float) -> None:
     True
     """
     for mine, other in zip(module.parameters(), fresh.parameters(), strict=True):
-        mine.lerp_(other, 1 - keep)
+        if mine.requires_grad:
+            mine.lerp_(other, 1 - keep)
     for statistic, untrained in zip(module.buffers(), fresh.buffers(), strict=True):
         statistic.copy_(untrained)

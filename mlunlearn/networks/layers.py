@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlunlearn.networks.batches import Inputs
+from mlunlearn.casting import Inputs
 
 _HEADS = (nn.Linear, nn.Bilinear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -58,22 +58,6 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 _CPU = torch.device("cpu")
-
-
-def takes_integers(module: nn.Module) -> bool:
-    """Tell whether a network looks things up by number.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Any.
-
-    Returns
-    -------
-    bool
-        True if it has an embedding.
-    """
-    return any(isinstance(part, (nn.Embedding, nn.EmbeddingBag)) for part in module.modules())
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from tqdm.auto import tqdm
 
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.data import Block
-from mlunlearn.generators import TURNS, seeded_generators
+from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
+from mlunlearn.nesting import no_threads_inside
 from mlunlearn.parameters import check_choice, check_count, check_positive, check_share
 from mlunlearn.receipts import Work
 from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
@@ -70,7 +71,8 @@ def train_shard(
             if sizes[part]:
                 seen, union = ends[part] if model is not None else 0, slice(0, ends[part + 1])
                 shown = block.take(np.arange(ends[part + 1])) if private else block.part(union)
-                with TURNS, seeded_generators(derive_seeds(*key, part, GENERATORS)[0]):
+                seed = derive_seeds(*key, part, GENERATORS)[0]
+                with TURNS, KeptGenerators(), SeededGenerators(seed), no_threads_inside(learner.estimator):
                     model = learner.advance(model, shown, seen, (*key, part), classes)
             trained = sizes[part] and model is not None
             spent.append(learner.samples(ends[part], int(sizes[part])) if trained else 0)
@@ -119,10 +121,12 @@ class ShardedUnlearner(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Training inputs. The model keeps a reference, not a copy, until it is asked to forget.
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features), Dataset or dict of arrays
+            Training inputs. The model keeps a reference, not a copy, until it is asked to forget. Torch networks also
+            take a map-style ``torch.utils.data.Dataset``, whose items are read when a batch needs them, and a few at
+            once to tell it from another; and arrays that the network takes by name.
         y : array-like of shape (n_samples,)
-            Targets.
+            Targets; None takes a dataset's ``targets`` or ``labels``, or reads every item once.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights, passed on to the estimator. Zero weight is not removal.
         sample_ids : array-like of shape (n_samples,) or None, default=None

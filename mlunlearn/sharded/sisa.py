@@ -176,7 +176,7 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -194,7 +194,7 @@ class SISAClassifier(ClassifierMixin, ShardedUnlearner):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
 
         Returns
@@ -304,7 +304,7 @@ class SISARegressor(RegressorMixin, ShardedUnlearner):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), Dataset or dict of arrays
             Inputs.
 
         Returns

@@ -8,13 +8,13 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch import NeuralNetRegressor
+from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 from torch.utils.data import Dataset
 
 from mlunlearn import DataChangedError, DataNotAttachedError
-from mlunlearn._testing import small_net
-from mlunlearn.approximate import EditedClassifier, EditedRegressor, FineTuneClassifier
+from mlunlearn._testing import Perceptron, small_net
+from mlunlearn.approximate import EditedClassifier, EditedRegressor, FineTuneClassifier, LoTUSClassifier
 from mlunlearn.networks import UndeclaredNeedError, sgd
 
 ROWS = np.arange(30)
@@ -24,6 +24,7 @@ class Probe(EditedClassifier):
     """A method whose hook is given by the test."""
 
     needs = frozenset({"retain", "retain_labels", "forget", "forget_labels"})
+    takes_held_out = True
 
     def __init__(self, estimator, *, hook=None, random_state=0):
         self.estimator = estimator
@@ -134,7 +135,7 @@ def test_held_out_rows_are_asked_for_and_never_saved(frozen, blobs):
     method = needing("held_out")
     with pytest.raises(ValueError, match="held_out="):
         method(frozen).fit(X, y)
-    model = FineTuneClassifier(frozen, n_steps=1, random_state=0).fit(X, y, held_out=(X_other, y_other))
+    model = LoTUSClassifier(frozen, random_state=0).fit(X, y, held_out=(X_other, y_other))
     saved = pickle.dumps(model)
     assert X_other[0].tobytes() not in saved
     loaded = pickle.loads(saved)
@@ -143,6 +144,15 @@ def test_held_out_rows_are_asked_for_and_never_saved(frozen, blobs):
     with pytest.raises(DataChangedError):
         loaded.attach_data(X + 1, y)
     assert loaded.attach_data(X, y, held_out=(X_other, y_other)).unlearn([0]).forgotten_.sum() == 1
+
+
+def test_held_out_rows_are_refused_where_they_are_of_no_use(frozen, blobs):
+    X, y, *held_out = blobs
+    with pytest.raises(ValueError, match="no use for held-out rows"):
+        FineTuneClassifier(frozen, n_steps=1).fit(X, y, held_out=held_out)
+    model = FineTuneClassifier(frozen, n_steps=1).fit(X, y)
+    with pytest.raises(ValueError, match="no use for held-out rows"):
+        model.attach_data(X, y, held_out=held_out)
 
 
 @pytest.mark.parametrize("as_items", [False, True])
@@ -231,13 +241,16 @@ class Items(Dataset):
 
 
 @pytest.mark.parametrize("by_name", [False, True])
-def test_a_dataset_serves_like_the_array_that_it_holds(by_name, frozen, blobs, module_of, same_weights):
+@pytest.mark.parametrize("trained_by_fit", [False, True])
+def test_a_dataset_serves_like_the_array_that_it_holds(by_name, trained_by_fit, frozen, blobs, module_of, same_weights):
     X, y, X_other, y_other = blobs
     X, X_other = X.astype(np.float32), X_other.astype(np.float32)
     items, others = Items(X, y, by_name), Items(X_other, y_other, by_name)
-    method = FineTuneClassifier(frozen, n_steps=5, random_state=0)
-    arrays = FineTuneClassifier(frozen, n_steps=5, random_state=0).fit(X, y).unlearn(ROWS)
-    model = method.fit(items, held_out=others).unlearn(ROWS)
+    module = Perceptron(5, 3)
+    estimator = NeuralNetClassifier(module, criterion=nn.CrossEntropyLoss) if trained_by_fit else frozen
+    arrays, model = (LoTUSClassifier(estimator, random_state=0) for _ in range(2))
+    arrays.fit(X, y, held_out=(X_other, y_other)).unlearn(ROWS)
+    model.fit(items, held_out=others).unlearn(ROWS)
     assert same_weights(module_of(model), module_of(arrays))
     np.testing.assert_allclose(model.predict_proba(others), arrays.predict_proba(X_other), atol=1e-6)
     np.testing.assert_array_equal(model.predict(others), arrays.predict(X_other))
@@ -279,6 +292,24 @@ def test_another_dataset_is_noticed(frozen, blobs):
     assert model.attach_data(Items(X), y).unlearn([0]).forgotten_.sum() == 1
 
 
+def test_items_that_were_erased_are_never_read(frozen, blobs):
+    X, y, *_ = blobs
+    model = FineTuneClassifier(frozen, n_steps=1, random_state=0).fit(Items(X), y)
+    loaded = pickle.loads(pickle.dumps(model))
+    model.unlearn(ROWS)
+    items, read = Items(X), []
+
+    class Told(Items):
+        def __getitem__(self, place):
+            read.append(place)
+            return items[place]
+
+    loaded.attach_data(Told(X), y, erased=ROWS).unlearn(ROWS)
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    assert read
+    assert not set(read) & set(ROWS)
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_dataset_is_given_back_whole_or_without_what_was_forgotten(alone, frozen, blobs):
     X, y, *_ = blobs
@@ -308,12 +339,6 @@ def test_a_dataset_goes_through_no_pipeline(trained, blobs):
     pipeline = make_pipeline(StandardScaler().fit(X), trained)
     with pytest.raises(ValueError, match="no pipeline"):
         FineTuneClassifier(FrozenEstimator(pipeline), random_state=0).fit(Items(X), y)
-
-
-def test_a_dataset_with_a_network_that_is_not_trained_is_refused(blobs):
-    X, y, *_ = blobs
-    with pytest.raises(ValueError, match="FrozenEstimator"):
-        FineTuneClassifier(small_net(), random_state=0).fit(Items(X, y))
 
 
 def test_a_dataset_without_targets_is_refused(frozen, blobs):

@@ -17,12 +17,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from mlunlearn import Retrain
+from mlunlearn import Retrain, SISAClassifier
 from mlunlearn.audit import Outputs, Predictions, audit, compare, relative_test
-from mlunlearn.audit._preparation.overlap import count_twins, row_hashes
+from mlunlearn.audit._preparation.overlap import count_twins, never_trained_on, row_hashes
 from mlunlearn.audit.attacks.relative import chi_squared_divergence
 from mlunlearn.audit.metrics.people import exposures, worst_off
 from mlunlearn.audit.printing import short_table
+from mlunlearn.exceptions import UnlearningWarning
 
 N, F = 400, 100
 FITS = []
@@ -374,3 +375,87 @@ class TestNothingIsAcceptedInSilence:
         model = Retrain(DecisionTreeClassifier(), random_state=0).fit(X[:N], y[:N]).unlearn(range(F))
         report = audit(model, X[N:], y[N:], n_references=3, n_bootstrap=2, random_state=0)
         assert "without the forgotten rows no audit can be favourable" in str(report.verdict)
+
+
+class TestReferencesAreMadeAsTheModelWas:
+    @pytest.fixture
+    def sharded(self, data):
+        X, y = data
+        model = SISAClassifier(DecisionTreeClassifier(), n_shards=3, random_state=0)
+        return model.fit(X[:N], y[:N]).unlearn(range(F))
+
+    def test_those_of_a_sharded_model_are_sharded(self, data, sharded, monkeypatch):
+        trained = []
+        fit = SISAClassifier.fit
+
+        def noting(self, X, y, **options):
+            trained.append((self.n_shards, options.get("exclude", ())))
+            return fit(self, X, y, **options)
+
+        monkeypatch.setattr(SISAClassifier, "fit", noting)
+        run(sharded, data, forget_idx=None, n_references=2)
+        assert [(shards, list(exclude)) for shards, exclude in trained] == [(3, list(range(F)))] * 2 + [(3, [])]
+
+    def test_those_of_another_algorithm_are_refused_where_they_are_passed(self, data, sharded):
+        X, y = data
+        single = [
+            Retrain(DecisionTreeClassifier(), random_state=seed).fit(X[:N], y[:N], exclude=range(F)) for seed in (1, 2)
+        ]
+        with pytest.raises(ValueError, match="another algorithm, from which even an exact model differs"):
+            run(sharded, data, forget_idx=None, references=single)
+
+    def test_a_comparison_names_models_of_another_algorithm(self, data, sharded):
+        X, y = data
+        single = Retrain(DecisionTreeClassifier(), random_state=1).fit(X[:N], y[:N]).unlearn(range(F))
+        both = {"single": single, "sharded": sharded}
+        compared = compare(both, X[N:], y[N:], train=(X[:N], y[:N]), n_references=2, random_state=0)
+        assert "sharded: other algorithms than Retrain" in str(compared)
+        assert "single: other" not in str(compared)
+
+
+class TestUnseenRowsThatWereTrainedOn:
+    @pytest.fixture
+    def models(self, data):
+        X, y = data
+        return [tree(seed, X[F:N], y[F:N], DecisionTreeClassifier) for seed in range(4)]
+
+    def test_few_are_counted_and_left_out(self, data, models):
+        X, y = data
+        X_test, y_test = np.concatenate([X[N:], X[:20]]), np.concatenate([y[N:], y[:20]])
+        given = {"train": (X[:N], y[:N]), "forget_idx": range(F), "references": models[1:], "n_bootstrap": 2}
+        with pytest.warns(UnlearningWarning, match="20 of 420 test rows are training rows as well; they are left out"):
+            report = audit(models[0], X_test, y_test, random_state=0, **given)
+        assert report.predictions.sizes["test"] == 400
+        assert str(report.verdict) == str(audit(models[0], X[N:], y[N:], random_state=0, **given).verdict)
+
+    def test_groups_stay_with_their_rows(self, data, models):
+        X, y = data
+        X_test, y_test = np.concatenate([X[:20], X[N:]]), np.concatenate([y[:20], y[N:]])
+        groups = {"train": np.arange(N) // 4, "test": np.arange(420) // 20}
+        with pytest.warns(UnlearningWarning, match="left out"):
+            report = audit(
+                models[0], X_test, y_test, train=(X[:N], y[:N]), forget_idx=range(F), references=models[1:],
+                groups=groups, n_bootstrap=2, random_state=0,
+            )  # fmt: skip
+        assert len(np.unique(report.predictions.groups["test"])) == 20
+
+    def test_rows_that_coincide_by_nature_stay(self):
+        rng = np.random.default_rng(0)
+        X = rng.integers(3, size=(800, 4)).astype(float)  # 81 different rows
+        with pytest.warns(UnlearningWarning, match="they stay, since training rows coincide"):
+            kept = never_trained_on(X[:N], X[N:], "test")
+        assert kept.all()
+
+    def test_none_is_no_warning(self, data):
+        assert never_trained_on(data[0][:N], data[0][N:], "test").all()
+
+
+def test_few_references_are_said_to_be_few(data):
+    X, y = data
+    model, *references = [tree(seed, X[F:N], y[F:N], DecisionTreeClassifier) for seed in range(6)]
+    reports = [
+        run(model, data, references=references[:k], original=tree(9, X[:N], y[:N], DecisionTreeClassifier))
+        for k in (2, 5)
+    ]
+    assert "With 2 references little is known of what is chance" in str(reports[0])
+    assert "little is known" not in str(reports[1])

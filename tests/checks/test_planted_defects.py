@@ -3,6 +3,7 @@
 import functools
 import gzip
 import io
+import json
 import os
 import tempfile
 import zlib
@@ -543,6 +544,59 @@ class FlattersItself(SISAClassifier):
     def _unlearn(self, request):
         work = super()._unlearn(request)
         return replace(work, samples=work.samples // 2)
+
+
+@planted("check_receipts_count_the_work")
+class FlattersItselfInAnotherSense(Retrain):
+    exactness = "influence"
+
+    def _unlearn(self, request):
+        work = super()._unlearn(request)
+        return replace(work, samples=work.samples // 10)
+
+
+@planted("check_receipts_count_the_work")
+class MakesTheFitLookDear(Retrain):
+    exactness = "influence"
+
+    def _unlearn(self, request):
+        work = super()._unlearn(request)
+        return replace(work, full=10 * work.full)
+
+
+@planted("check_no_copy_is_left")
+class WritesRowsDown(Retrain):
+    def _fit(self):
+        super()._fit()
+        self._log = repr(self._data.X.tolist())
+
+
+@planted("check_no_copy_is_left")
+class WritesRowsIntoAFile(Retrain):
+    def _fit(self):
+        super()._fit()
+        path = os.path.join(tempfile.mkdtemp(), "rows.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(self._data.X.tolist(), file)
+
+
+NOTES = []
+
+
+@planted("check_no_copy_is_left")
+class NotesWhoWasThere(Retrain):
+    def fit(self, X, y=None, sample_weight=None, *, sample_ids=None, exclude=None):
+        NOTES.append(f"fitted on {sample_ids}" if sample_ids is not None else "")
+        return super().fit(X, y, sample_weight, sample_ids=sample_ids, exclude=exclude)
+
+
+@planted("check_no_copy_is_left")
+class PrintsRows(Retrain):
+    printed = ""
+
+    def _fit(self):
+        super()._fit()
+        type(self).printed = "; ".join(f"{value:.8f}" for value in self._data.X.ravel())
 
 
 @planted("check_cost_follows_the_formula", inner=GaussianNB, **SLICED)

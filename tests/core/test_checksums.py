@@ -22,7 +22,8 @@ def test_a_row_is_read_alone(values, random):
     sums = checksums_of_rows(values)
     np.testing.assert_array_equal(checksums_of_rows(values[order]), sums[order])
     np.testing.assert_array_equal(checksums_of_rows(np.asfortranarray(values)), sums)
-    same = [[a.tobytes() == b.tobytes() for b in values] for a in values]
+    plain = values + 0.0 if values.dtype.kind in "fc" else values  # zeros of either sign are alike
+    same = [[a.tobytes() == b.tobytes() for b in plain] for a in plain]
     np.testing.assert_array_equal(sums[:, None] == sums, np.reshape(same, (len(values), len(values))))
 
 
@@ -67,3 +68,28 @@ def test_combined_in_an_order_that_counts():
     assert (combined(a, b) != combined(b, a)).all()
     np.testing.assert_array_equal(combined(a, None, b), combined(a, b))
     np.testing.assert_array_equal(a, np.arange(3))
+
+
+FORMS = {
+    "array": np.asarray,
+    "single": lambda X: np.asarray(X, dtype=np.float32),
+    "frame": pd.DataFrame,
+    "frame of two kinds": lambda X: pd.DataFrame(X).assign(name="ann"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("key", [0, 1])
+def test_zeros_of_either_sign_are_alike(form, key):
+    a, b, other = checksums_of_rows(form([[0.0, 1.0], [-0.0, 1.0], [0.0, -1.0]]), key)
+    assert a == b != other
+
+
+@pytest.mark.parametrize("key", [0, 1])
+def test_zeros_that_a_sparse_row_stores_do_not_count(key):
+    stored = sparse.csr_array(([0.0, 1.0, 1.0, -0.0, 0.5, 0.5], [0, 1, 1, 2, 1, 1], [0, 2, 4, 6]), shape=(3, 3))
+    before = stored.data.copy()
+    sums = checksums_of_rows(stored, key)
+    assert len(np.unique(sums)) == 1  # the last one says 1 in two parts
+    assert sums[0] == checksums_of_rows(sparse.csr_array([[0.0, 1.0, 0.0]]), key)[0]
+    np.testing.assert_array_equal(stored.data, before)

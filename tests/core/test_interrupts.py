@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import random
 import sys
 import threading
 from opcode import opname
@@ -14,6 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from mlunlearn import Retrain, SISAClassifier
 from mlunlearn.checks import flatten_state, state_differences
+from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
 from mlunlearn.receipts import Receipt
 
 FIRST, SECOND = [2, 17], [5]
@@ -55,11 +57,15 @@ class Interrupts:
     def __init__(self, at=0, again=None):
         self.at, self.again = at, again
         self.seen, self.raised, self.heard = 0, [], True
-        self._last = {}
+        self._last, self._over = {}, False
 
     def run(self, call):
-        """Call, and return the KeyboardInterrupt that came out, with its traceback; None if the call returned."""
+        """Call, and return the KeyboardInterrupt that came out, with its traceback; None if the call returned.
+
+        Whoever is told of garbage collections is not told of these: an interrupt in there goes nowhere.
+        """
         self._outside = sys._getframe()
+        told, gc.callbacks[:] = gc.callbacks[:], []
         try:
             if self.again is not None:
                 sys.setprofile(self._put_back)
@@ -68,11 +74,15 @@ class Interrupts:
         except KeyboardInterrupt as error:
             return error
         finally:
-            sys.settrace(None)
+            self._over = True  # a finaliser that runs between the next lines must not put the trace back
             sys.setprofile(None)
+            sys.settrace(None)
+            gc.callbacks[:] = told
         return None
 
     def _trace(self, frame, event, arg):
+        if self._over:
+            return None
         if frame.f_code.co_filename == __file__ and frame.f_code.co_name != "<lambda>":
             return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
@@ -82,6 +92,7 @@ class Interrupts:
             self._last[frame] = frame.f_lasti
             if self.seen == self.at:
                 self.heard &= last is None or frame.f_lasti < last or _is_call(frame.f_code, last)
+                self.heard &= _name_of(frame.f_code, frame.f_lasti) != "PUSH_EXC_INFO"  # the call before it has raised
                 self._last.clear()
                 self.raised.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
                 if self.again is not None and len(self.raised) == 1:
@@ -90,7 +101,7 @@ class Interrupts:
         return self._trace
 
     def _put_back(self, frame, event, arg):
-        if len(self.raised) == 1 and sys.gettrace() is None and frame is not self._outside:
+        if len(self.raised) == 1 and not self._over and sys.gettrace() is None and frame is not self._outside:
             while frame is not None and frame is not self._outside:
                 frame.f_trace, frame.f_trace_opcodes, frame.f_trace_lines = self._trace, True, False
                 frame = frame.f_back
@@ -98,7 +109,11 @@ class Interrupts:
 
 
 def _is_call(code, place):
-    return opname[code.co_code[place]].startswith("CALL")
+    return _name_of(code, place).startswith("CALL")
+
+
+def _name_of(code, place):
+    return opname[code.co_code[place]]
 
 
 def observed(model):
@@ -110,6 +125,25 @@ def observed(model):
 
 def same(a, b):
     return not state_differences(a, b)
+
+
+def global_generators():
+    """The states of the generators of numpy and Python, and of torch where it is loaded."""
+    torch = sys.modules.get("torch")
+    name, numbers, *rest = np.random.get_state()  # noqa: NPY002
+    return (
+        name,
+        numbers.tobytes(),
+        *rest,
+        random.getstate(),
+        None if torch is None else torch.get_rng_state().numpy().tobytes(),
+    )
+
+
+def free_turns():
+    """Release the lock of the process, which an interrupt where none can be leaves locked for every later trial."""
+    while TURNS._is_owned():
+        TURNS.release()
 
 
 def serve_next(model, rows, elsewhere):
@@ -128,8 +162,14 @@ def fault(fitted, states, at, again=None):
     before, after, both = states
     model = copy.deepcopy(fitted)
     interrupts = Interrupts(at, again)
+    drawn = global_generators()
     error = interrupts.run(lambda: model.unlearn(FIRST))
+    kept = global_generators() == drawn  # now, and not when the traceback is freed
     where = f"interrupted at {' and '.join(interrupts.raised) or 'nothing'} (bytecode {at}, again {again})"
+    if not interrupts.heard:
+        free_turns()
+    if not kept and again is None:
+        return f"{where}: a global generator was left seeded"
     found = observed(model)
     if not same(found, after) and (error is None or not same(found, before)):
         return f"{where}: neither the model before nor the model after"
@@ -218,6 +258,52 @@ def test_thousands_of_interrupts(make, again):
     assert faults == []
 
 
+@pytest.mark.usefixtures("no_news_of_finalisers")
+def test_generators_are_kept_wherever_one_interrupt_strikes():
+    """While the traceback, which holds all frames that were left, is still there."""
+
+    def train():
+        with KeptGenerators(), SeededGenerators(3):
+            random.random()
+
+    before, count = global_generators(), Interrupts()
+    count.run(train_outside(train))
+    assert count.seen > 30
+    changed = []
+    for at in range(1, count.seen + 1):
+        interrupts = Interrupts(at)
+        error = interrupts.run(train_outside(train))
+        if global_generators() != before:
+            changed.append(interrupts.raised)
+        assert error is not None
+    assert changed == []
+
+
+def train_outside(function):
+    """Return a function of this file under another name of the file, as the file itself is not traced."""
+    code = function.__code__.replace(co_filename="<work>")
+    return type(function)(code, function.__globals__, function.__name__, None, function.__closure__)
+
+
+def test_no_trace_is_left_on_by_a_finaliser():
+    """Also by one that runs as the trial ends."""
+
+    class Late:
+        def __del__(self):
+            self.gone = sum(range(3))
+
+    def call():
+        cycle = [Late()]
+        cycle.append(cycle)
+        raise KeyboardInterrupt
+
+    for again in (None, 1, 3):
+        for at in (1, 2, 5):
+            Interrupts(at, again).run(train_outside(call))
+            assert (sys.gettrace(), sys.getprofile()) == (None, None)
+
+
+@pytest.mark.usefixtures("no_news_of_finalisers")
 def test_interrupts_are_raised_where_they_are_asked_for():
     def work(log):
         try:

@@ -6,10 +6,11 @@ import threading
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
-from mlunlearn import Retrain, SISAClassifier
+from mlunlearn import Retrain, SISAClassifier, UnlearningPipeline
 from mlunlearn.checks import find_marks, learned_state, state_differences
 
 N_PAIRS = 100
@@ -20,12 +21,33 @@ rng = np.random.default_rng(0)
 y = np.arange(60) % 3
 X = rng.normal(size=(60, 4)) + np.eye(3, 4)[y]
 
+
+class Centering(TransformerMixin, BaseEstimator):
+    """Subtracts the mean of rows, and can forget them."""
+
+    def fit(self, X, y=None, exclude=()):
+        self.rows_ = {row: X[row] for row in range(len(X)) if row not in set(exclude)}
+        return self
+
+    def unlearn(self, rows):
+        self.rows_ = {row: values for row, values in self.rows_.items() if row not in set(rows.tolist())}
+        return self
+
+    def transform(self, X):
+        for _ in range(500):  # it takes its time, so that requests are served meanwhile
+            pass
+        return X - 50 * np.mean(list(self.rows_.values()), axis=0)
+
+
 MODELS = {
     "retrain": lambda: Retrain(GaussianNB(), random_state=0).fit(X, y),
     "shards": lambda: SISAClassifier(
         LogisticRegression(), n_shards=3, weighting="size", aggregation="mean", random_state=0
     ).fit(X, y),
     "votes": lambda: SISAClassifier(GaussianNB(), n_shards=3, n_slices=2, random_state=0).fit(X, y),
+    "steps": lambda: UnlearningPipeline([("centre", Centering()), ("last", Retrain(GaussianNB(), random_state=0))]).fit(
+        X, y
+    ),
 }
 models = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.stats import uniform
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.model_selection import RandomizedSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, OneHotEncoder, StandardScaler
@@ -98,9 +100,10 @@ def test_weights_and_risks():
     model = SISAClassifier(GaussianNB(), n_shards=3, random_state=0)
     model.fit(X, Y, weight, deletion_probability=risk).unlearn(GONE)
     assert verify(model, X[LEFT], Y[LEFT], weight[LEFT], deletion_probability=risk).differences == {}
-    assert not verify(model, X[LEFT], Y[LEFT], weight[LEFT])  # with other shards
+    other = {"deletion_probability": risk[::-1].copy()}
+    assert not verify(model, X[LEFT], Y[LEFT], weight[LEFT], **other)  # with other shards
     with pytest.raises(DataChangedError):
-        verify(model, X[LEFT], Y[LEFT])
+        verify(model, X[LEFT], Y[LEFT], weight[LEFT][::-1], deletion_probability=risk)
 
 
 class Careless(Retrain):
@@ -186,3 +189,24 @@ def test_what_is_not_reproducible_is_refused():
         model = Retrain(Drifting(), random_state=0).fit(X, Y).unlearn(GONE)
     with pytest.raises(ValueError, match=r"training it twice gives two results \(Drifting\).*mlunlearn\.audit\.audit"):
         verify(model, X[LEFT], Y[LEFT])
+
+
+def test_what_fit_was_given_besides_is_asked_for():
+    risk, weight = np.linspace(0.01, 0.2, len(X)), np.ones(len(X))
+    model = SISAClassifier(GaussianNB(), n_shards=3, random_state=0)
+    model.fit(X, Y, weight, deletion_probability=risk).unlearn(GONE)
+    with pytest.raises(ValueError, match=r"fit was given deletion_probability.*deletion_probability=\.\.\."):
+        verify(model, X, Y, weight)
+    with pytest.raises(ValueError, match="fit was given sample_weight; pass it"):
+        verify(model, X, Y, deletion_probability=risk)
+
+
+def test_a_search_over_distributions_is_equal_whatever_was_drawn_since():
+    search = RandomizedSearchCV(LogisticRegression(), {"C": uniform(0.1, 2)}, n_iter=2, cv=2)
+    model = Retrain(search, random_state=0).fit(X, Y).unlearn(GONE)
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(7)  # noqa: NPY002
+    try:
+        assert verify(model, X, Y).differences == {}
+    finally:
+        np.random.set_state(before)  # noqa: NPY002

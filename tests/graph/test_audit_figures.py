@@ -216,7 +216,11 @@ def test_every_node_has_its_fidelity(audited):
 def test_where_only_edges_are_forgotten_nothing_is_said_about_members(audited):
     _, _, result = audited
     verdict = result.verdicts["UtU"]
-    assert [statistic.name.split(":")[0] for statistic in verdict.statistics] == ["agreement", "performance"]
+    assert [statistic.name.split(":")[0] for statistic in verdict.statistics] == [
+        "agreement",
+        "distance",
+        "performance",
+    ]
     assert any("membership" in what for what in verdict.absent)
 
 

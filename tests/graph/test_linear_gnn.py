@@ -288,7 +288,7 @@ def test_unlearned_equals_fitted_on_what_is_left(name, propagation, seed, reques
 
 def remaining(data, model):
     """Write the graph that is left down by hand: isolated nodes without labels stand for those forgotten."""
-    gone, blank, unlinked = (model.forgotten_[kind] for kind in ("nodes", "features", "edges"))
+    gone, blank, unlinked = (model.forgotten_[kind].copy() for kind in ("nodes", "features", "edges"))
     ends = edge_list(data)[:, torch.from_numpy(~unlinked)]
     left = data.clone()
     left.edge_index = torch.cat([ends, ends.flip(0)], dim=1)

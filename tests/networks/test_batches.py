@@ -6,8 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlunlearn.casting import tensors
 from mlunlearn.networks import Batch, Rows, UndeclaredNeedError, step_batches
-from mlunlearn.networks.batches import paired, steps_of_pass, tensors
+from mlunlearn.networks.batches import paired, steps_of_pass
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from mlunlearn.data import TrainingData
+from mlunlearn.dataset_rows import is_dataset
 from mlunlearn.networks import DatasetRows, labels_of
-from mlunlearn.networks.datasets import is_dataset
 
 
 class Items(Dataset):

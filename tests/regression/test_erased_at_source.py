@@ -1,5 +1,7 @@
 """Rows erased at the source before they are forgotten: served where nobody reads them, refused by name elsewhere."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
@@ -59,3 +61,31 @@ def test_methods_that_read_what_they_forget_say_so(method):
     X[17] = kept
     np.testing.assert_array_equal(model.predict(X), before)
     assert model.unlearn(GONE).forgotten_.sum() == 3
+
+
+@pytest.mark.parametrize("method", [FineTuneRegressor, ShrinkPerturbRegressor])
+def test_a_reloaded_network_forgets_rows_that_are_erased(method):
+    model, X, y = fitted(method)
+    loaded = pickle.loads(pickle.dumps(model))
+    model.unlearn(GONE)
+    erased, told = X.copy(), y.copy()
+    erased[GONE], told[GONE] = np.nan, np.nan
+    loaded.attach_data(erased, told, erased=GONE).unlearn(GONE)
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def test_reloaded_sums_forget_rows_that_are_erased():
+    X, y = load_diabetes(return_X_y=True)
+    never = RidgeHeadRegressor().fit(X.copy(), y.copy(), exclude=GONE)
+    loaded = pickle.loads(pickle.dumps(RidgeHeadRegressor().fit(X, y)))
+    X[GONE], y[GONE] = np.nan, np.inf
+    np.testing.assert_array_equal(loaded.attach_data(X, y, erased=GONE).unlearn(GONE).coef_, never.coef_)
+
+
+@pytest.mark.parametrize("method", [BlindspotRegressor, GaussianAmnesiacRegressor, NegativeGradientRegressor])
+def test_methods_that_read_what_they_forget_take_no_erased_rows(method):
+    model, X, y = fitted(method)
+    loaded = pickle.loads(pickle.dumps(model))
+    with pytest.raises(ValueError, match=f"{method.__name__} reads what it forgets"):
+        loaded.attach_data(X, y, erased=GONE)
+    loaded.attach_data(X, y).unlearn(GONE)

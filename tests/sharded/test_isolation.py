@@ -223,7 +223,7 @@ def test_bad_parameters_are_refused(problem):
 @pytest.mark.parametrize("method", [SISAClassifier, SISARegressor, Retrain])
 @pytest.mark.parametrize("given", [None, 3, "svm", LogisticRegression])
 def test_what_is_no_estimator_is_refused(problem, method, given):
-    with pytest.raises(TypeError, match=r"takes an? (scikit-learn )?estimator"):
+    with pytest.raises(TypeError, match=r"takes an? (scikit-learn )?estimator|pass the model"):
         method(given).fit(*problem)
 
 

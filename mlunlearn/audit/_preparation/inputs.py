@@ -13,6 +13,7 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.data import TrainingData
+from mlunlearn.dataset_rows import DatasetRows, labels_of, rows_of
 from mlunlearn.exceptions import DataChangedError
 from mlunlearn.requests import resolve_positions
 
@@ -134,7 +135,7 @@ def forgotten_rows(model: Any, train: Any, forget_idx: Any) -> NDArray[np.bool_]
     if n_rows is None:
         if train is None:
             raise ValueError("forget_idx are positions in the training data; pass train=(X, y), with all rows.")
-        n_rows = len(np.asarray(train[1]))
+        n_rows = len(train[0]) if train[1] is None else len(np.asarray(train[1]))
     rows = resolve_positions(forget_idx, n_rows, name="forget_idx")
     mask = np.isin(np.arange(n_rows), rows)
     if known is not None and not np.array_equal(known, mask):
@@ -172,7 +173,8 @@ def read_train(model: Any, train: Any, forgotten: NDArray[np.bool_] | None) -> T
     ids = getattr(model, "_ids", None)
     if train is not None:
         X, y, weight = _unpacked(train, held)
-        X, y = as_rows(X), np.asarray(y)
+        X = as_rows(X)
+        y = targets_of(X, y)
         n_rows = X.shape[0]
         expected = n_rows if forgotten is None else len(forgotten)
         if n_rows != expected or len(y) != n_rows:
@@ -223,8 +225,9 @@ def train_source(train: Train) -> Source:
 
 def labelled_source(X: Any, y: Any, name: str) -> Source:
     """Check inputs with their targets, such as the test set."""
-    X, y = as_rows(X), np.asarray(y)
-    if len(np.shape(X)) == 0 or y.ndim not in (1, 2) or X.shape[0] != len(y) or not len(y):
+    X = as_rows(X)
+    y = targets_of(X, y)
+    if len(X.shape) == 0 or y.ndim not in (1, 2) or X.shape[0] != len(y) or not len(y):
         raise ValueError(f"{name} data must have one target for each row, got {X.shape[0]} rows and y of {y.shape}.")
     if pd.isna(y).any():
         raise ValueError(f"{name} targets hold {int(pd.isna(y).sum())} missing values; leave these rows out.")
@@ -332,9 +335,15 @@ def check_groups(groups: Mapping[str, Any] | None, sizes: Mapping[str, int], for
 
 
 def as_rows(X: Any) -> Any:
-    """Return inputs as something with a shape, without copying arrays and data frames."""
+    """Return inputs as something with a shape, without copying arrays and data frames or reading items."""
+    X = rows_of(X)
     if hasattr(X, "detach"):
         return X.detach().cpu().numpy()
     if hasattr(X, "shape"):
         return X
     return np.asarray(X, dtype=object if len(X) and isinstance(X[0], str) else None)
+
+
+def targets_of(X: Any, y: Any) -> NDArray[Any]:
+    """Return targets as an array; those of a dataset may be left to it."""
+    return labels_of(X) if y is None and isinstance(X, DatasetRows) else np.asarray(y)

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from mlunlearn.audit._preparation.inputs import Source, Train, as_rows
 from mlunlearn.data import take_rows
+from mlunlearn.items import Items
 from mlunlearn.seeds import derive_seeds, set_seed
 from mlunlearn.training import as_estimator
 
@@ -69,14 +70,21 @@ def ask(model: Any, sources: Mapping[str, Source], seconds: float = float("nan")
     ValueError
         If a prediction is NaN or infinite, or there is not one for every row.
     """
-    labels = {data: np.asarray(model.predict(source.X)) for data, source in sources.items()}
+    shown = {data: rows_for_model(model, source.X) for data, source in sources.items()}
+    labels = {data: np.asarray(model.predict(X)) for data, X in shown.items()}
     proba = None
     if hasattr(model, "predict_proba"):
-        proba = {data: np.asarray(model.predict_proba(source.X), dtype=float) for data, source in sources.items()}
+        proba = {data: np.asarray(model.predict_proba(X), dtype=float) for data, X in shown.items()}
     for said in (labels, proba or {}):
         for data, values in said.items():
             _check_answer(values, len(sources[data].y), f"{name} ({type(model).__name__})", data)
     return Answers(getattr(model, "classes_", None), labels, proba, getattr(model, "seed_", None), seconds)
+
+
+def rows_for_model(model: Any, X: Any) -> Any:
+    """Return inputs as a model takes them: one from elsewhere, such as a skorch net, takes a dataset as it is."""
+    ours = hasattr(model, "unlearn") or getattr(model, "takes_items", False)
+    return X.as_dataset() if isinstance(X, Items) and not ours else X
 
 
 def _check_answer(values: NDArray[Any], n_rows: int, model: str, data: str) -> None:

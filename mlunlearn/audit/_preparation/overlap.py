@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-# Test rows may coincide with training rows where data are coarse, at most twice as often as training rows do.
+from mlunlearn.exceptions import UnlearningWarning
+
+# Test rows may coincide with training rows where data are coarse, at most twice as often as training rows do. Beyond
+# that, up to this share of them is taken for a slip, and left out.
 TWIN_FACTOR = 2.0
-LEAST_SHARE = 0.1
+LARGEST_SHARE = 0.1
 
 
 def row_hashes(X: Any) -> NDArray[np.uint64] | None:
@@ -87,8 +91,8 @@ def _numbers(X: Any) -> Any:
     return X if numbers else None
 
 
-def refuse_training_rows(X_train: Any, X: Any, name: str) -> None:
-    """Refuse unseen data that were trained on.
+def never_trained_on(X_train: Any, X: Any, name: str) -> NDArray[np.bool_]:
+    """Say which unseen rows may be used: not those that were trained on, unless coarse data explain that.
 
     Parameters
     ----------
@@ -97,18 +101,40 @@ def refuse_training_rows(X_train: Any, X: Any, name: str) -> None:
     name : str
         Of the others, for the error.
 
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
+        Rows of `X` to use: all where rows cannot be read, or where training rows coincide with each other as often, so
+        that forgotten rows have twins as unseen ones have.
+
     Raises
     ------
     ValueError
-        If rows of `X` are training rows more often than coarse data explain.
+        If more than a tenth of the rows of `X` are training rows, and more often than coarse data explain.
+
+    Warns
+    -----
+    UnlearningWarning
+        If there are such rows, with their number and what is done with them.
     """
     train, other = (row_hashes(rows) for rows in _alike(X_train, X))
+    everything = np.ones(np.shape(X)[0], dtype=bool)
     if train is None or other is None:
-        return
-    seen = float(np.isin(other, train).mean())
-    twins = 1.0 - len(np.unique(train)) / len(train)
-    if seen > max(LEAST_SHARE, TWIN_FACTOR * twins):
+        return everything
+    twins = np.isin(other, train)
+    explained = TWIN_FACTOR * (1.0 - len(np.unique(train)) / len(train))
+    if twins.mean() > max(LARGEST_SHARE, explained):
         raise ValueError(
-            f"{seen:.0%} of the {name} rows are training rows: models answer them by heart, and nothing can be learned "
-            f"from comparing forgotten rows with them. Pass {name} rows that no model has learned from."
+            f"{twins.mean():.0%} of the {name} rows are training rows: models answer them by heart, and nothing can be "
+            f"learned from comparing forgotten rows with them. Pass {name} rows that no model has learned from."
         )
+    if not twins.any():
+        return everything
+    natural = twins.mean() <= explained
+    kept = "they stay, since training rows coincide as often with each other" if natural else "they are left out"
+    warnings.warn(
+        f"{twins.sum()} of {len(twins)} {name} rows are training rows as well; {kept}.",
+        UnlearningWarning,
+        stacklevel=5,
+    )
+    return everything if natural else ~twins

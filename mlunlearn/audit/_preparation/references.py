@@ -61,6 +61,13 @@ def check_references(
         if type(other) is type(references[0]):
             _refuse_differing(references[0], other)
             continue
+        if joins_models(other) or joins_models(references[0]):
+            raise ValueError(
+                f"{name} is a {type(other).__name__} and the references are {type(references[0]).__name__} models: one "
+                "joins several models and is another algorithm, from which even an exact model differs. Pass no "
+                "references, so that they are trained as the model was, or models of its class, fitted with "
+                "exclude=model.forgotten_."
+            )
         if _algorithm(other) != _algorithm(references[0]):
             raise ValueError(
                 f"{name} trains {_algorithm(other)} and the references train {_algorithm(references[0])}; they must be "
@@ -72,6 +79,11 @@ def check_references(
     for number, reference in enumerate(references, start=1):
         _check_excluded(reference, number, forgotten)
     return references
+
+
+def joins_models(model: Any) -> bool:
+    """Say whether an unlearner joins several models, such as one for each shard, and so is an algorithm of its own."""
+    return hasattr(type(model), "estimators_")
 
 
 def check_answers(models: Mapping[str, Answers], references: list[Answers]) -> None:

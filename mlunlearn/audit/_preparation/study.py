@@ -25,9 +25,10 @@ from mlunlearn.audit._preparation.inputs import (
     train_source,
 )
 from mlunlearn.audit._preparation.oracles import Answers, ask, check_can_retrain, retrain_and_ask, untrained_models
-from mlunlearn.audit._preparation.overlap import refuse_training_rows
+from mlunlearn.audit._preparation.overlap import never_trained_on
 from mlunlearn.audit._preparation.references import check_answers, check_references
 from mlunlearn.audit.predictions import ByData, Predictions
+from mlunlearn.data import take_rows
 
 LEAST_REFERENCES = 2
 
@@ -169,13 +170,23 @@ def _sources(
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise ValueError(f"{argument} must be (X, y).")
             sources[name] = labelled_source(pair[0], pair[1], name)
+    sizes = {name: len(source.y) for name, source in sources.items()}
+    labels = check_groups(groups, sizes, forget=data is not None and data.complete)
+    sources = {name: replace(source, groups=labels.get(name)) for name, source in sources.items()}
     if data is not None:
         for name, called in (("test", "test"), ("unseen", "unseen"), ("matched", "non_members")):
             if name in sources:
-                refuse_training_rows(data.X, sources[name].X, called)
-    sizes = {name: len(source.y) for name, source in sources.items()}
-    labels = check_groups(groups, sizes, forget=data is not None and data.complete)
-    return {name: replace(source, groups=labels.get(name)) for name, source in sources.items()}
+                sources[name] = _only(sources[name], name, never_trained_on(data.X, sources[name].X, called))
+    return sources
+
+
+def _only(source: Source, name: str, rows: NDArray[np.bool_]) -> Source:
+    """Leave rows out of unseen data."""
+    if rows.all():
+        return source
+    groups = None if source.groups is None else source.groups[rows]
+    kept = np.flatnonzero(rows)
+    return Source(take_rows(source.X, kept), source.y[rows], {name: np.arange(len(kept))}, groups)
 
 
 def _check_targets(sources: dict[str, Source], models: list[Any], data: Train | None) -> dict[str, Source]:

@@ -6,7 +6,8 @@ sources of noise, and a test for each:
 - *rows*: forgotten and unseen rows that were drawn alike are exchangeable, since none of the models learned from
   either. So are their paired differences (audited minus mean reference), and a permutation of rows is an exact test,
   however few references there are. Rows that were chosen together, such as neighbours, are not: a smooth model errs on
-  all of them at once. `dispersion` compares the references with each other to find that out.
+  all of them at once. How far the references are from each other shows by how much (`dispersion`), and the p-value is
+  averaged over the factors that this leaves possible (`mlunlearn.audit.intervals.overdispersion`).
 - *models*: given all rows, the audited model and the references are draws of one training procedure. The test is
   Student's with K - 1 degrees of freedom and needs nothing of the rows; with few references it finds only large
   differences.
@@ -19,8 +20,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, norm, rankdata, t
+from scipy.special import ndtr, stdtr
+from scipy.stats import norm, rankdata, t
 
+from mlunlearn.audit.intervals.overdispersion import Overdispersion
 from mlunlearn.seeds import derive_seeds
 
 Floats = NDArray[np.float64]
@@ -118,6 +121,7 @@ def over_rows(
     strata: NDArray[np.intp],
     groups: NDArray[np.intp] | None,
     seed: int,
+    beyond: Overdispersion | None = None,
 ) -> Difference:
     """Test whether paired differences are larger or smaller on forgotten rows than on unseen ones.
 
@@ -133,34 +137,46 @@ def over_rows(
         Person or source of each row, if rows are dependent. Whole groups are then what is independent.
     seed : int
         Seed of the permutations; equal ones are drawn once for all models.
+    beyond : Overdispersion or None, default=None
+        By how much the difference may vary beyond what independent rows, or groups, explain; None if not at all.
 
     Returns
     -------
     Difference
         Of the contrast, by permutation, or by its normal approximation where there are many rows. With groups by a
-        cluster-robust Student test.
+        cluster-robust Student test. With `beyond` the average over its factors, and the standard error and degrees of
+        freedom are those of Student's distribution with the same critical values.
     """
     weights = contrast_weights(is_forget, strata)
     estimate = float(weights @ differences)
     if groups is not None:
-        return _over_groups(differences, weights, is_forget, strata, groups, estimate)
-    variances = [_row_variance(differences, weights, strata, is_forget == side) for side in (True, False)]
-    pooled = _row_variance(differences, weights, strata, np.ones(len(strata), dtype=bool))
-    few = is_forget[weights != 0.0].sum() <= DRAWN_UP_TO
-    standard_error = float(np.sqrt(pooled if few else sum(variances)))
-    if abs(estimate) <= ROUNDING or standard_error <= ROUNDING:
-        p_value = 1.0 if abs(estimate) <= ROUNDING else 0.0
-    elif few:
-        p_value = _permutation_p_value(differences, is_forget, strata, weights, estimate, seed)
+        standard_error, df = _group_error(differences, weights, is_forget, strata, groups)
     else:
-        p_value = float(2.0 * norm.sf(abs(estimate) / standard_error))
-    return Difference(estimate, standard_error, np.inf, p_value)
+        df, few = np.inf, bool(is_forget[weights != 0.0].sum() <= DRAWN_UP_TO)
+        standard_error = _row_error(differences, weights, is_forget, strata, few)
+    if abs(estimate) <= ROUNDING or standard_error <= ROUNDING:
+        return Difference(estimate, standard_error, df, 1.0 if abs(estimate) <= ROUNDING else 0.0)
+    if groups is None and few:
+        drawn = _permuted(differences, is_forget, strata, weights, seed)
+
+        def tail(factors: Floats) -> Floats:
+            as_large = len(drawn) - np.searchsorted(drawn, abs(estimate) * factors * (1.0 - 1e-9))
+            return np.asarray((1.0 + as_large) / (1.0 + len(drawn)), dtype=np.float64)
+    else:
+
+        def tail(factors: Floats) -> Floats:
+            return _two_sided(abs(estimate) * factors / standard_error, df)
+
+    if beyond is None:
+        return Difference(estimate, standard_error, df, float(tail(np.ones(1))[0]))
+    scale, at_most = beyond.as_student()
+    return Difference(estimate, standard_error * scale, min(df, at_most), beyond.p_value(tail))
 
 
 def dispersion(
     scores: Floats, is_forget: NDArray[np.bool_], strata: NDArray[np.intp], groups: NDArray[np.intp] | None
 ) -> float:
-    """Test whether models that learned from no row differ in the contrast by more than independent rows explain.
+    """Compare how far models that learned from no row differ in the contrast with what independent rows explain.
 
     Parameters
     ----------
@@ -176,15 +192,15 @@ def dispersion(
     Returns
     -------
     float
-        One-sided p-value of Cochran's Q, approximately chi-squared with K - 1 degrees of freedom; 1 if models agree.
+        The variance between models over the expected one: Cochran's Q over its K - 1 degrees of freedom, about 1 if
+        rows are independent; 0 if models agree.
     """
     weights = contrast_weights(is_forget, strata)
     deviations = scores - scores.mean(axis=0)
     expected = sum(_chance(of_model, weights, is_forget, strata, groups) for of_model in deviations)
     if not np.isfinite(expected) or expected <= ROUNDING**2:
-        return 1.0
-    df = len(scores) - 1
-    return float(chi2.sf(df * float(np.sum((deviations @ weights) ** 2)) / expected, df))
+        return 0.0
+    return float(np.sum((deviations @ weights) ** 2)) / expected
 
 
 def over_models(ours: float, theirs: Floats, floor: float, n_ours: int = 1) -> Difference:
@@ -213,8 +229,12 @@ def over_models(ours: float, theirs: Floats, floor: float, n_ours: int = 1) -> D
     standard_error = float(np.sqrt(variance))
     if abs(estimate) <= ROUNDING or standard_error <= ROUNDING:
         return Difference(estimate, standard_error, n_references - 1, 1.0 if abs(estimate) <= ROUNDING else 0.0)
-    p_value = float(2.0 * t.sf(abs(estimate) / standard_error, n_references - 1))
+    p_value = float(_two_sided(np.array(abs(estimate) / standard_error), n_references - 1))
     return Difference(estimate, standard_error, n_references - 1, p_value)
+
+
+def _two_sided(multiples: Floats, df: float) -> Floats:
+    return 2.0 * (ndtr(-multiples) if np.isinf(df) else stdtr(df, -multiples))
 
 
 def _chance(
@@ -227,7 +247,15 @@ def _chance(
     """Variance of a contrast if rows, or groups of them, are exchangeable."""
     if groups is None:
         return _row_variance(differences, weights, strata, np.ones(len(strata), dtype=bool))
-    return _over_groups(differences, weights, is_forget, strata, groups, 0.0).standard_error ** 2
+    return _group_error(differences, weights, is_forget, strata, groups)[0] ** 2
+
+
+def _row_error(
+    differences: Floats, weights: Floats, is_forget: NDArray[np.bool_], strata: NDArray[np.intp], few: bool
+) -> float:
+    """Standard error if rows are independent: of all rows together where these are permuted, else side by side."""
+    sides = [np.ones(len(strata), dtype=bool)] if few else [is_forget, ~is_forget]
+    return float(np.sqrt(sum(_row_variance(differences, weights, strata, side) for side in sides)))
 
 
 def _row_variance(differences: Floats, weights: Floats, strata: NDArray[np.intp], chosen: NDArray[np.bool_]) -> float:
@@ -240,14 +268,14 @@ def _row_variance(differences: Floats, weights: Floats, strata: NDArray[np.intp]
     return total
 
 
-def _over_groups(
+def _group_error(
     differences: Floats,
     weights: Floats,
     is_forget: NDArray[np.bool_],
     strata: NDArray[np.intp],
     groups: NDArray[np.intp],
-    estimate: float,
-) -> Difference:
+) -> tuple[float, float]:
+    """Standard error if whole groups are independent, and its degrees of freedom; infinite with a single group."""
     cell = 2 * strata + is_forget
     means = np.bincount(cell, weights=differences) / np.maximum(np.bincount(cell), 1)
     influence = weights * (differences - means[cell])
@@ -257,23 +285,17 @@ def _over_groups(
         n_groups = np.unique(groups[(is_forget == side) & (weights != 0.0)]).size
         fewest = min(fewest, n_groups)
         variance += float(np.sum(sums**2)) * n_groups / max(n_groups - 1, 1)
-    if fewest < 2:
-        return Difference(estimate, np.inf, 1.0, 1.0)
-    standard_error, df = float(np.sqrt(variance)), fewest - 1.0
-    if abs(estimate) <= ROUNDING or standard_error <= ROUNDING:
-        return Difference(estimate, standard_error, df, 1.0 if abs(estimate) <= ROUNDING else 0.0)
-    return Difference(estimate, standard_error, df, float(2.0 * t.sf(abs(estimate) / standard_error, df)))
+    return (np.inf, 1.0) if fewest < 2 else (float(np.sqrt(variance)), fewest - 1.0)
 
 
-def _permutation_p_value(
+def _permuted(
     differences: Floats,
     is_forget: NDArray[np.bool_],
     strata: NDArray[np.intp],
     weights: Floats,
-    estimate: float,
     seed: int,
-) -> float:
-    """Share of random divisions into forgotten and unseen rows, stratum by stratum, with as large a contrast."""
+) -> Floats:
+    """Sizes, sorted, of the contrasts of random divisions into forgotten and unseen rows, stratum by stratum."""
     drawn = np.zeros(N_PERMUTATIONS)
     for stratum in np.unique(strata[weights != 0.0]):
         rows = strata == stratum
@@ -282,7 +304,7 @@ def _permutation_p_value(
         share = float(weights[rows & is_forget].sum())
         sums = values[_subsets(n, n_forget, derive_seeds(seed, int(stratum))[0])].sum(axis=1)
         drawn += share * (sums / n_forget - (values.sum() - sums) / (n - n_forget))
-    return float((1 + np.sum(np.abs(drawn) >= abs(estimate) * (1.0 - 1e-9))) / (N_PERMUTATIONS + 1))
+    return np.sort(np.abs(drawn))
 
 
 @lru_cache(maxsize=32)
