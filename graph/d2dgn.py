@@ -134,7 +134,7 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        if isinstance(self.destroyer, str):
+        if not hasattr(self.destroyer, "response") or not hasattr(self.destroyer, "layers"):
             check_choice("destroyer", self.destroyer, tuple(DESTROYERS))
         check_choice("knowledge", self.knowledge, ("response", "feature", "both"))
         check_share("alpha", self.alpha)

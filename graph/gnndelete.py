@@ -18,8 +18,6 @@ from mlunlearn.networks.loop import adam
 from mlunlearn.parameters import check_count, check_positive, check_share
 from mlunlearn.receipts import Work
 
-_RANDOM_PAIRS = 1  # names the draw among those of a request
-
 
 class DeletionOperator(nn.Module):
     """A network whose layers' outputs at some nodes go through a matrix each.
@@ -228,7 +226,7 @@ class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         """Sum the losses of the layers; what goes on to the next layer carries no gradient."""
         graph = deletion.after.to(self.estimator_.device)
         pairs = deletion.before.pairs[:, deletion.touched]
-        rng = generator(self._request_seed(), _RANDOM_PAIRS)
+        rng = generator(self.seed_, len(self.receipts_))
         random_pairs = deletion.kept[sample_non_edges(deletion.remaining, pairs.shape[1], rng)]
         neighbours = [there.clone() for there in affected]
         for there in neighbours:

@@ -15,8 +15,8 @@ from torch_geometric.data import Data
 
 from mlunlearn.exceptions import DataNotAttachedError
 from mlunlearn.graph.base import GraphForgettingMixin
-from mlunlearn.graph.estimators import asked_rows
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.positions import asked_rows
 from mlunlearn.graph.propagation import SGC, Propagation
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import Deletion

@@ -11,8 +11,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from mlunlearn.graph.estimators import GraphEstimator, known_rows
+from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.positions import known_rows
 from mlunlearn.graph.sampling import negatives_for
 from mlunlearn.graph.training import pair_scores, run
 

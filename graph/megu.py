@@ -18,7 +18,7 @@ from mlunlearn.graph.layers import depth
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.training import evaluate, run, train
 from mlunlearn.networks.loop import sgd
-from mlunlearn.parameters import check_count, check_positive, check_share
+from mlunlearn.parameters import ParameterError, check_count, check_positive, check_share
 from mlunlearn.receipts import Work
 
 # Learning rate, kappa and the two shares of smoothing that the authors print for each data set.
@@ -213,11 +213,17 @@ class MEGU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     def _check_settings(self) -> None:
         super()._check_settings()
         check_positive("kappa", self.kappa, zero=True)
-        for share in self.smooth or ():
-            check_share("smooth", share)
+        if self.smooth is not None:
+            self._check_smooth()
         check_positive("temperature", self.temperature)
         check_count("max_epochs", self.max_epochs)
         check_positive("lr", self.lr)
+
+    def _check_smooth(self) -> None:
+        if not isinstance(self.smooth, (tuple, list)) or len(self.smooth) != 2:
+            raise ParameterError(f"smooth must be a tuple of two shares, or None, got {self.smooth!r}.")
+        for share in self.smooth:
+            check_share("smooth", share)
 
     def _accept(self, graph: Graph) -> None:
         super()._accept(graph)

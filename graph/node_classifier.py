@@ -10,8 +10,9 @@ from sklearn.base import ClassifierMixin
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from mlunlearn.graph.estimators import GraphEstimator, asked_rows
+from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.positions import asked_rows
 from mlunlearn.graph.sampling import generator
 from mlunlearn.graph.training import evaluate, run
 

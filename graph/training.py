@@ -76,7 +76,7 @@ def redraw(module: nn.Module, seed: int) -> nn.Module:
     Parameters
     ----------
     module : torch.nn.Module
-        Left as it is; see `mlunlearn.networks.reset_parameters`.
+        Left as it is; see `mlunlearn.networks.reset_parameters`. Parts that are frozen stay as they are.
     seed : int
         The drawn weights depend on the seed and on their shapes, and on nothing that was learned.
 
@@ -84,6 +84,11 @@ def redraw(module: nn.Module, seed: int) -> nn.Module:
     -------
     torch.nn.Module
         The copy.
+
+    Raises
+    ------
+    TypeError
+        If a part has weights or buffers of its own and no ``reset_parameters()``: they could hold what was learned.
 
     Examples
     --------
@@ -93,7 +98,17 @@ def redraw(module: nn.Module, seed: int) -> nn.Module:
     >>> torch.equal(redraw(layer, seed=0).weight, layer.weight)
     False
     """
+    if stale := _buffers_that_stay(module):
+        raise TypeError(f"the buffers of {', '.join(stale)} cannot be drawn anew: give the module reset_parameters().")
     return reset_parameters(copy.deepcopy(module), seed)
+
+
+def _buffers_that_stay(module: nn.Module) -> list[str]:
+    """Name the classes of the parts whose buffers no ``reset_parameters()`` resets."""
+    if callable(getattr(module, "reset_parameters", None)):
+        return []
+    own = [type(module).__name__] if any(True for _ in module.buffers(recurse=False)) else []
+    return own + [name for part in module.children() for name in _buffers_that_stay(part)]
 
 
 def device_of(module: nn.Module) -> str:

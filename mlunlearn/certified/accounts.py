@@ -13,10 +13,12 @@ def check_certificate(epsilon: Any, delta: Any, noise: Any) -> None:
 
     Parameters
     ----------
-    epsilon, noise : object
-        Positive numbers.
+    epsilon : object
+        A positive number.
     delta : object
         A number between 0 and 1.
+    noise : object
+        A positive number.
 
     Raises
     ------

@@ -213,5 +213,14 @@ def one_hot(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n, n_classes)
         Ones and zeros.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlunlearn.certified import one_hot
+    >>> one_hot(np.array([1, 0, 1]), np.array([0, 1]))
+    array([[0., 1.],
+           [1., 0.],
+           [0., 1.]])
     """
     return (y[:, None] == classes).astype(np.float64)

@@ -64,7 +64,7 @@ def fitted(data):
     return CertifiedGNN(noise=2.0, random_state=0).fit(data)
 
 
-def test_the_allowed_is_not_multiplied_by_the_number_of_classes(fitted):
+def test_the_allowance_is_not_multiplied_by_the_number_of_classes(fitted):
     # noise * epsilon / sqrt(2 ln(1.5 / delta)), whatever the number of classes
     assert fitted.allowed_ == pytest.approx(2.0 / np.sqrt(2 * np.log(1.5e4)), rel=1e-12)
 
@@ -81,7 +81,7 @@ def test_no_sequence_of_requests_leaves_a_joint_residual_above_the_budget(data):
     assert model.n_trainings_ > 1  # and exhausted
 
 
-def test_requests_add_up_until_the_allowed_is_spent_and_fresh_noise_clears_the_account(data):
+def test_requests_add_up_until_the_allowance_is_spent_and_fresh_noise_clears_the_account(data):
     model = CertifiedGNN(noise=1.0, alpha=0.01, random_state=0).fit(data)
     first, spent = model._draw(0, model.coef_.shape), [model.spent_]
     while model.n_trainings_ == 1:
@@ -98,7 +98,7 @@ def test_requests_add_up_until_the_allowed_is_spent_and_fresh_noise_clears_the_a
     assert true_residual(model) < 1e-7  # trained anew, with the second draw
 
 
-def test_a_request_that_would_pass_the_allowed_is_not_served_by_a_step(data):
+def test_a_request_that_would_pass_the_allowance_is_not_served_by_a_step(data):
     model = CertifiedGNN(noise=1e-4, random_state=0).fit(data).unlearn(np.arange(30))
     assert model.receipts_[-1].work.details["retrained"]
     assert model.spent_ <= model.allowed_

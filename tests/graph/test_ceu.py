@@ -106,7 +106,7 @@ def test_errors_do_not_add_up_over_requests():
     assert np.mean(spent[10:]) < 3 * np.mean(spent[:10])
 
 
-def test_where_the_allowed_is_spent_the_model_is_trained_again():
+def test_where_the_allowance_is_spent_the_model_is_trained_again():
     model = make(noise=1e-6, max_newton_steps=1).fit(DATA).unlearn(KINDS["nodes"])
     details = model.receipts_[-1].work.details
     assert details["retrained"]
@@ -128,7 +128,7 @@ def test_more_steps_spare_the_training():
     assert (model.weights_ - again.weights_).norm() < 1e-5
 
 
-def test_the_allowed_is_that_of_the_theorem():
+def test_the_allowance_is_that_of_the_theorem():
     model = make(noise=0.2, epsilon=0.5, delta=1e-3).fit(DATA)
     c = model.noise * model.epsilon / model.allowed_
     assert 1.5 * math.exp(-(c**2) / 2) == pytest.approx(1e-3)

@@ -112,8 +112,9 @@ def test_other_networks_are_not_ruined(blocks, node_classifier):
 def test_other_networks_go_down_on_what_remains(blocks, node_classifier):
     estimator = node_classifier(blocks, max_epochs=10, dropout=0.0)
     losses = []
-    for epochs in (0, 50):
-        model = DescentToDelete(estimator, noise=1e-6, max_epochs=epochs, random_state=0).fit(blocks).unlearn([3, 17])
+    for epochs, lr in ((1, 1e-50), (50, 0.1)):  # the first rounds to no step at all
+        model = DescentToDelete(estimator, noise=1e-6, max_epochs=epochs, lr=lr, random_state=0)
+        model.fit(blocks).unlearn([3, 17])
         losses.append(estimator.loss(model.estimator_.module_, model._data, None).item())
     assert losses[1] < losses[0]
 

@@ -160,7 +160,7 @@ def test_reloading_pays_for_what_was_held_back():
     assert loaded.unlearn([300])._accumulated > model.spent_  # what the request itself holds back comes on top
 
 
-def test_where_more_is_held_back_than_the_allowed_allows_it_trains_on_features_propagated_anew():
+def test_where_more_is_held_back_than_the_account_allows_it_trains_on_features_propagated_anew():
     data = stochastic_block_model([100, 100], random_state=0)
     model = CertifiedGNN(LazySGC(2, r_max=1.0), noise=0.1, random_state=0).fit(data).unlearn([5])
     assert model.receipts_[-1].work.details["retrained"]
