@@ -1,9 +1,12 @@
 """Settings that make no sense are refused before anything is trained, and before a request changes anything."""
 
+import inspect
+
 import numpy as np
 import pytest
 from torch_geometric.nn import GCN
 
+from mlunlearn import graph
 from mlunlearn.graph import (
     CEU,
     D2DGN,
@@ -59,6 +62,7 @@ NONSENSE = [
     (GraphEraser, {"partition": "metis"}),
     (MEGU, {"kappa": -1.0}),
     (MEGU, {"smooth": (0.8, 2.0)}),
+    (MEGU, {"smooth": (0.8,)}),
     (MEGU, {"temperature": 0.0}),
     (RestartGNN, {"budget": np.inf}),
     (RestartGNN, {"lr": 0.0}),
@@ -76,6 +80,39 @@ OF_ESTIMATORS = [
 def test_nonsense_is_refused_before_training(blocks, method, nonsense):
     with pytest.raises(ParameterError, match=f"{next(iter(nonsense))} must be"):
         method(NodeClassifier(never), **nonsense).fit(blocks)
+
+
+METHODS = sorted(name for name in graph.__all__ if hasattr(getattr(graph, name), "unlearn"))
+# What any object may be, or what is no setting of the method.
+FREE = {"estimator", "random_state", "verbose", "device", "module"}
+
+
+def settings_of(made):
+    """Names of the settings that have a meaning of their own."""
+    return [name for name in inspect.signature(made).parameters if name not in FREE]
+
+
+def test_the_list_of_methods_is_not_short():
+    assert len(METHODS) >= 15
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [(method, name) for method in METHODS for name in settings_of(getattr(graph, method))]
+)
+@pytest.mark.parametrize("value", [object(), "typo", -7])
+def test_no_setting_of_any_method_takes_anything(blocks, method, name, value):
+    made = getattr(graph, method)
+    around = (NodeClassifier(never),) if "estimator" in inspect.signature(made).parameters else ()
+    with pytest.raises((ParameterError, TypeError), match=f"{name} must be"):
+        made(*around, **{name: value}).fit(blocks)
+
+
+@pytest.mark.parametrize("kind", [NodeClassifier, LinkPredictor])
+@pytest.mark.parametrize("name", settings_of(NodeClassifier))
+@pytest.mark.parametrize("value", [object(), "typo", -7])
+def test_no_setting_of_an_estimator_takes_anything(blocks, kind, name, value):
+    with pytest.raises(ParameterError, match=f"{name} must be"):
+        kind(never, **{name: value}).fit(blocks)
 
 
 @pytest.mark.parametrize("nonsense", OF_ESTIMATORS)
