@@ -74,13 +74,13 @@ def account(record, addition, seed, figures, there, new):
         record["additions"].append(addition)
     addition["models"][seed] = [model for model in new if model != "Retrain (sd)"]
     addition["seconds_of_retraining"][seed] = figures["Retrain"]["seconds"]
-    repeated = [
-        abs(figures[model][figure] - row[figure])
+    addition["largest_difference_of_repeated_figures"][seed] = {
+        model: max(
+            (abs(figures[model][f] - row[f]) for f in row if known(figures[model].get(f), row[f], f)), default=None
+        )
         for model, row in there.items()
-        for figure in row
-        if model in figures and known(figures[model].get(figure), row[figure], figure)
-    ]
-    addition["largest_difference_of_repeated_figures"][seed] = max(repeated, default=None)
+        if model in figures
+    }
 
 
 def known(new, old, figure):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
@@ -29,8 +30,9 @@ class RestartGNN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Samples that a request may read, as a share of what training on the graph that is left from scratch reads;
         rounded to whole passes, and at least one.
     lr : float or None, default=None
-        Adam's learning rate at the start; None takes that of the estimator.
-    decay : bool, default=True
+        Adam's learning rate; None divides that of the estimator by the root of the share of its passes that are made.
+        At the estimator's own rate so few steps may leave a network untrained. Choose it on held-out data.
+    decay : bool, default=False
         Let it fall to zero along half a cosine.
     random_state : int, RandomState instance or None, default=None
         Seeds training and the untrained weights.
@@ -84,7 +86,7 @@ class RestartGNN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         *,
         budget: float = 0.15,
         lr: float | None = None,
-        decay: bool = True,
+        decay: bool = False,
         random_state: Any = None,
         verbose: int = 0,
     ):
@@ -121,12 +123,18 @@ class RestartGNN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
             remaining,
             seed,
             max_epochs=max_epochs,
-            lr=self.lr,
+            lr=self._rate(max_epochs),
             decay=self.decay,
             label="training anew" if self.verbose else None,
         )
         self.estimator_ = self.estimator_.moved(remaining, module)
         return self._work(max_epochs * self.estimator_.n_trained(remaining), deletion)
+
+    def _rate(self, max_epochs: int) -> float:
+        if self.lr is not None:
+            return self.lr
+        share = min(max_epochs / self.estimator_.max_epochs, 1.0)
+        return self.estimator_.lr / math.sqrt(share)
 
     def _untrained(self, seed: int) -> nn.Module:
         """Make the network as training would start from it; of a frozen one, draw the weights anew."""

@@ -14,7 +14,7 @@ OF = {"nodes": [3, 17], "edges": [0, 5, 9], "features": [8]}
 @pytest.mark.parametrize("kind", ["nodes", "links"])
 def test_with_the_whole_budget_it_is_retraining(kind, blocks, links, node_classifier, link_predictor, same_state, of):
     data, estimator = (blocks, node_classifier(blocks)) if kind == "nodes" else (links, link_predictor(links))
-    ours = RestartGNN(estimator, budget=1.0, lr=estimator.lr, decay=False, random_state=0).fit(data)
+    ours = RestartGNN(estimator, budget=1.0, random_state=0).fit(data)
     assert same_state(ours.unlearn(OF[of], of=of), Retrain(estimator, random_state=0).fit(data, exclude=OF[of], of=of))
     assert (ours.receipts_[-1].guarantee, ours.receipts_[-1].exactness) == ("exact", "influence")
 
