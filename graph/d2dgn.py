@@ -67,6 +67,8 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     See Also
     --------
     UtU : What is left of it without the distillation.
+    FineTuneGNN : Training on for as many passes, the control; on Cora it is nearer to retraining where nodes go.
+    RestartGNN : Training from scratch for as many passes, the other control.
 
     Notes
     -----
@@ -84,7 +86,10 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     of neighbours, the destroyer once. The number of steps then grows with the request and not with the graph; memory
     does with the nodes, not with the edges.
 
-    Where it does not help: forgotten edges of a node classifier, for which the model has no answer of its own. The
+    Where it does not help: forgotten training nodes and classes of a node classifier. On Cora `FineTuneGNN`, with as
+    many passes, is nearer to retraining in both cases, and `RestartGNN` about as near or nearer on what is forgotten,
+    though it is further on test nodes; take `FineTuneGNN` there. See ``docs/results.md``. Nor does it help with
+    forgotten edges of a node classifier, for which the model has no answer of its own. The
     similarity of hidden layers is distilled instead; on Cora `UtU` is as near to retraining as two retrained models
     are to each other already, so there is nothing to gain.
 

@@ -54,8 +54,10 @@ class FineTuneGNN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     -----
     Guarantee: approximate. The loss, its mini-batches, dropout and negatives are those of the estimator's own
     training. Needs the graph that is left, with its labels; reads nothing of what was forgotten. Weights that belong
-    to what is forgotten alone are drawn anew. Cost: `budget`. Fails where the network answers about what it no longer
-    sees as before, since what is left looks alike; see the figures in ``docs/results.md``.
+    to what is forgotten alone are drawn anew. Cost: `budget`. It may fail where the network goes on answering as before
+    about what it no longer sees. On Cora it is nearer to retraining than every approximate method here where a node
+    classifier forgets training nodes or a class; for forgotten edges of a node classifier `UtU` is as near without a
+    step. See the figures in ``docs/results.md``.
 
     References
     ----------
