@@ -67,7 +67,7 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     See Also
     --------
     UtU : What is left of it without the distillation.
-    FineTuneGNN : Training on for as many passes, the control; on Cora it is nearer to retraining where nodes go.
+    FineTuneGNN : Training on for as many passes, the control; on Cora better where nodes are forgotten.
     RestartGNN : Training from scratch for as many passes, the other control.
 
     Notes
@@ -87,11 +87,11 @@ class D2DGN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     does with the nodes, not with the edges.
 
     Where it does not help: forgotten training nodes and classes of a node classifier. On Cora `FineTuneGNN`, with as
-    many passes, is nearer to retraining in both cases, and `RestartGNN` about as near or nearer on what is forgotten,
-    though it is further on test nodes; take `FineTuneGNN` there. See ``docs/results.md``. Nor does it help with
-    forgotten edges of a node classifier, for which the model has no answer of its own. The
-    similarity of hidden layers is distilled instead; on Cora `UtU` is as near to retraining as two retrained models
-    are to each other already, so there is nothing to gain.
+    many passes, answers about them more like retrained models do, and `RestartGNN` about as much or more, though it is
+    further off on test nodes: take `FineTuneGNN` there, see ``docs/results.md``. Nor does it help with forgotten edges
+    of a node classifier, for which the model has no answer of its own. The similarity of hidden layers is distilled
+    instead; on Cora `UtU` is as near to retraining as two retrained models are to each other already, so there is
+    nothing to gain.
 
     The paper's destroyers drive what is forgotten below what a retrained model says of it, which an attacker can see;
     ``'calibrated'`` is not the paper's.

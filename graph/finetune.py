@@ -52,12 +52,12 @@ class FineTuneGNN(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    Guarantee: approximate. The loss, its mini-batches, dropout and negatives are those of the estimator's own
-    training. Needs the graph that is left, with its labels; reads nothing of what was forgotten. Weights that belong
-    to what is forgotten alone are drawn anew. Cost: `budget`. It may fail where the network goes on answering as before
-    about what it no longer sees. On Cora it is nearer to retraining than every approximate method here where a node
-    classifier forgets training nodes or a class; for forgotten edges of a node classifier `UtU` is as near without a
-    step. See the figures in ``docs/results.md``.
+    Guarantee: approximate. The loss, its mini-batches, dropout and negatives are those of the estimator's own training.
+    Needs the graph that is left, with its labels; reads nothing of what was forgotten. Weights that belong to what is
+    forgotten alone are drawn anew. Cost: `budget`. It may fail where the network goes on answering as before about what
+    it no longer sees. On Cora its answers about what was forgotten are nearer to those of retrained models than every
+    approximate method's here, where a node classifier forgets training nodes or a class; for forgotten edges of a node
+    classifier `UtU` is as near without a step. See the figures in ``docs/results.md``.
 
     References
     ----------
