@@ -116,7 +116,7 @@ def trial(name, data, options):
     record["largest_difference_of_weights"] = float(np.abs(model.coef_ - retrained.coef_).max())
     record["largest_weight"] = float(np.abs(retrained.coef_).max())
     if name.startswith("Certified"):
-        record["account"] = {"spent": model.spent_, "budget": model.budget_, "trainings": model.n_trainings_}
+        record["account"] = {"spent": model.spent_, "allowed": model.allowed_, "trainings": model.n_trainings_}
     return record
 
 

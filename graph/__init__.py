@@ -19,6 +19,7 @@ from mlunlearn.graph.data import (
 )
 from mlunlearn.graph.descent_to_delete import DescentToDelete
 from mlunlearn.graph.eraser import GraphEraser
+from mlunlearn.graph.finetune import FineTuneGNN
 from mlunlearn.graph.gif import GIF
 from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
 from mlunlearn.graph.gradient_ascent import GradientAscent
@@ -31,6 +32,7 @@ from mlunlearn.graph.node_classifier import NodeClassifier
 from mlunlearn.graph.propagation import APPNP, SGC, SIGN
 from mlunlearn.graph.reading import edge_list
 from mlunlearn.graph.requests import edges_between, edges_where
+from mlunlearn.graph.restart import RestartGNN
 from mlunlearn.graph.retrain import Retrain
 from mlunlearn.graph.ridge_gnn import RidgeGNN
 from mlunlearn.graph.splits import choose_forgotten, deletion_masks, split_edges, split_nodes
@@ -50,6 +52,7 @@ __all__ = [
     "CertifiedGNN",
     "DeletionOperator",
     "DescentToDelete",
+    "FineTuneGNN",
     "GNNDelete",
     "GradientAscent",
     "GraphAudit",
@@ -58,6 +61,7 @@ __all__ = [
     "LinkPredictor",
     "LogisticGNN",
     "NodeClassifier",
+    "RestartGNN",
     "Retrain",
     "RidgeGNN",
     "UtU",

@@ -92,7 +92,11 @@ class GraphForgettingMixin(ForgettingState):
         """
         return self._fit_anew(data, exclude, of)
 
+    def _check_settings(self) -> None:
+        """Refuse parameters that make no sense; called before anything is trained, and before each request."""
+
     def _remember(self, data: Data, exclude: Any, of: Of) -> None:
+        self._check_settings()
         graph = read_graph(data)
         self._accept(graph)
         self.seed_ = root_seed(getattr(self, "random_state", 0))
@@ -163,6 +167,7 @@ class GraphForgettingMixin(ForgettingState):
         deletion = delete(self._data, _checked_kind(request.of), request.rows, request.classes)
         self._check_something_is_left(deletion)
         self._refuse_edited_data()
+        self._check_settings()
         work = self._unlearn(deletion)
         self.forgotten_ = self._forgotten_after(deletion)
         self._data = deletion.remaining
@@ -308,14 +313,25 @@ class GraphUnlearnerMixin(AnswersAsEstimator, GraphForgettingMixin):
         estimator: Any
 
     def _accept(self, graph: Graph) -> None:
-        if not isinstance(_unfrozen(self.estimator), GraphEstimator):
+        if not isinstance(unfrozen(self.estimator), GraphEstimator):
             raise TypeError(
                 f"{type(self).__name__} wraps a NodeClassifier or a LinkPredictor, got "
                 f"{type(self.estimator).__name__}; wrap a module as NodeClassifier(module)."
             )
 
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        inner = unfrozen(self.estimator)
+        if isinstance(inner, GraphEstimator):
+            inner.check_settings()
+
     def _fit(self) -> None:
         self.estimator_ = self._trained(self._data)
+
+    def _work(self, samples: int, deletion: Deletion, **details: Any) -> Work:
+        """Account for the samples that a request read, beside those of a training on what is left."""
+        full = self.estimator_.max_epochs * self.estimator_.n_trained(deletion.remaining)
+        return Work(samples=samples, full=full, details=details)
 
     def _trained(self, graph: Graph) -> GraphEstimator:
         """Train a copy of the estimator, or take a copy of one that was trained elsewhere."""
@@ -337,6 +353,10 @@ class GraphUnlearnerMixin(AnswersAsEstimator, GraphForgettingMixin):
     def _weights(self) -> dict[str, Tensor]:
         return self.estimator_.module_.state_dict()
 
+    def _request_seed(self) -> int:
+        """Return the root of all that a request draws; every purpose derives its own stream from it by a key."""
+        return derive_seeds(self.seed_, len(self.receipts_))[0]
+
     def _starting_module(self, deletion: Deletion) -> nn.Module:
         """Copy the trained network; weights that belong to what is forgotten alone are drawn anew."""
         module = copy.deepcopy(self.estimator_.module_)
@@ -345,7 +365,7 @@ class GraphUnlearnerMixin(AnswersAsEstimator, GraphForgettingMixin):
             owned["reset_nodes"] = deletion.before.positions[deletion.nodes]
         if deletion.relations:
             owned["reset_relations"] = torch.tensor(deletion.relations)
-        with seeded(derive_seeds(self.seed_, len(self.receipts_))[0], self.estimator_.device):
+        with seeded(self._request_seed(), self.estimator_.device):
             for name, members in owned.items():
                 if not hasattr(module, name):
                     raise ForgetRequestError(
@@ -356,7 +376,8 @@ class GraphUnlearnerMixin(AnswersAsEstimator, GraphForgettingMixin):
         return module
 
 
-def _unfrozen(estimator: Any) -> Any:
+def unfrozen(estimator: Any) -> Any:
+    """Return the estimator itself, also where it comes in a ``FrozenEstimator``."""
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 

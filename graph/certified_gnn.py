@@ -8,10 +8,11 @@ import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator
 
+from mlunlearn.certified import LogisticObjective, check_certificate, hidden_gradient, one_hot, spectral_norm
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.linear_gnn import Change, Examples, LinearGNNMixin, all_examples
-from mlunlearn.graph.logistic import LogisticObjective, one_hot, spectral_norm
 from mlunlearn.graph.propagation import Propagation
+from mlunlearn.parameters import check_positive
 from mlunlearn.receipts import Work
 from mlunlearn.seeds import derive_seeds
 
@@ -26,7 +27,7 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
     :math:`\sum_i \ell(z_i^\top w) + \frac{n\alpha}{2} |w|^2 + b^\top w` with secret noise
     :math:`b \sim N(0, \sigma^2 I)`. A deletion changes the gradient by :math:`\Delta`; one step
     :math:`H^{-1}\Delta` undoes that up to a residual that is bounded and added up in ``spent_``. Before the sum passes
-    the ``budget_`` that `epsilon` and `delta` allow, the model is trained anew with fresh noise.
+    the ``allowed_`` that `epsilon` and `delta` allow, the model is trained anew with fresh noise.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
     ----------
     coef_ : ndarray of shape (n_classes, n_propagated)
         Weights.
-    budget_ : float
+    allowed_ : float
         Largest norm of the gradient, all classes stacked, that the certificate allows: ``noise * epsilon / c`` with
         c = sqrt(2 ln(1.5 / delta)).
     spent_ : float
@@ -61,13 +62,13 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
     classes_, present_ : ndarray of shape (n_classes,)
         Label i is output i; classes that have no labelled node are never predicted.
     n_fit_, forgotten_, receipts_, seed_
-        As for every graph unlearner. A receipt's ``work.details`` hold ``spent``, ``budget``, ``epsilon``, ``delta``
+        As for every graph unlearner. A receipt's ``work.details`` hold ``spent``, ``allowed``, ``epsilon``, ``delta``
         and whether the model was ``retrained``.
 
     Notes
     -----
     Guarantee: certified. If the gradient of the randomised objective on the remaining graph has norm at most
-    ``budget_``, the weights are (epsilon, delta)-indistinguishable from weights trained, with the same kind of noise,
+    ``allowed_``, the weights are (epsilon, delta)-indistinguishable from weights trained, with the same kind of noise,
     on the remaining graph. The account is kept so:
 
     - the classes' residuals are one vector: the root of the sum of squares of their bounds is charged against one
@@ -94,7 +95,7 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
     >>> from mlunlearn.graph import CertifiedGNN, stochastic_block_model
     >>> data = stochastic_block_model([100, 100], random_state=0)
     >>> model = CertifiedGNN(noise=3.0, random_state=0).fit(data).unlearn([3, 17])
-    >>> model.spent_ < model.budget_, model.receipts_[-1].guarantee
+    >>> model.spent_ < model.allowed_, model.receipts_[-1].guarantee
     (True, 'certified')
     """
 
@@ -119,16 +120,14 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
         self.tol = tol
         self.random_state = random_state
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        for name in ("epsilon", "noise", "alpha", "tol"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}.")
-        if not 0 < self.delta < 1:
-            raise ValueError(f"delta must lie between 0 and 1, got {self.delta!r}.")
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_certificate(self.epsilon, self.delta, self.noise)
+        check_positive("alpha", self.alpha)
+        check_positive("tol", self.tol)
 
     def _learn(self, examples: Examples) -> None:
-        self.budget_ = self.noise * self.epsilon / float(np.sqrt(2 * np.log(1.5 / self.delta)))
+        self.allowed_ = hidden_gradient(self.noise, self.epsilon, self.delta)
         self.n_trainings_ = 0
         self._train(examples)
 
@@ -148,10 +147,10 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
         self.n_trainings_ += 1
         self._accumulated = float(np.linalg.norm(objective.gradient(found))) + _rounding(objective, found)
         self.spent_ = self._accumulated + self._left_out(examples, found)
-        if self.spent_ > self.budget_:
+        if self.spent_ > self.allowed_:
             raise ValueError(
-                f"training alone leaves {self.spent_:.2g} of a gradient, above the budget of {self.budget_:.2g}; "
-                "raise noise or epsilon, or lower tol."
+                f"training alone leaves {self.spent_:.2g} of a gradient, above the {self.allowed_:.2g} that the "
+                "noise hides; raise noise or epsilon, or lower tol."
             )
 
     def _objective(self, examples: Examples, noise: np.ndarray) -> LogisticObjective:
@@ -168,12 +167,12 @@ class CertifiedGNN(LinearGNNMixin, BaseEstimator):
             coef[self.present_] += step
             accumulated = self._accumulated + charge
             spent = accumulated + self._left_out(examples, coef[self.present_])
-            retrained = not spent <= self.budget_
+            retrained = not spent <= self.allowed_
             if retrained:
                 self._train(self._caught_up(change) if examples.error else examples)
             else:
                 self.coef_, self._accumulated, self.spent_ = coef, accumulated, spent
-        account = {"spent": self.spent_, "budget": self.budget_, "epsilon": self.epsilon, "delta": self.delta}
+        account = {"spent": self.spent_, "allowed": self.allowed_, "epsilon": self.epsilon, "delta": self.delta}
         passes = bool(len(change.old)) + (self._fit_steps if retrained else 0)
         return Work(samples=n * passes, full=n * self._fit_steps, details={**account, "retrained": retrained})
 

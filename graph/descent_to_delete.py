@@ -9,47 +9,20 @@ import torch
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from torch import Tensor, nn
 
-from mlunlearn.graph.certificates import CertifiedIfLinear
-from mlunlearn.graph.linear_problem import change_bound, linear_start, problem_of, with_weights
+from mlunlearn.certified import check_certificate, hidden_distance
+from mlunlearn.graph.base import GraphUnlearnerMixin
+from mlunlearn.graph.linear_problem import certified_if_linear, change_bound, linear_start, problem_of, with_weights
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.sampling import generator
 from mlunlearn.graph.training import train
+from mlunlearn.networks.loop import sgd
+from mlunlearn.parameters import check_count, check_positive
 from mlunlearn.receipts import Work
 
 _NOISE, _NEGATIVES = range(2)  # names the draws among those of a fit's root seed
 
 
-def hidden_distance(sigma: float, epsilon: float, delta: float) -> float:
-    """Return how far apart two models may be for Gaussian noise to hide which one it was added to.
-
-    Parameters
-    ----------
-    sigma : float
-        Standard deviation of the noise on every weight.
-    epsilon, delta : float
-        What is certified.
-
-    Returns
-    -------
-    float
-        ``sigma * sqrt(2) * (sqrt(log(1 / delta) + epsilon) - sqrt(log(1 / delta)))``.
-
-    Notes
-    -----
-    By the Renyi divergences of two Gaussians, ``alpha * rho`` with ``rho = distance**2 / (2 * sigma**2)``, which
-    give ``epsilon = rho + 2 * sqrt(rho * log(1 / delta))``.
-
-    Examples
-    --------
-    >>> from mlunlearn.graph.descent_to_delete import hidden_distance
-    >>> round(hidden_distance(sigma=0.01, epsilon=1.0, delta=1e-4), 5)
-    0.00227
-    """
-    tail = math.log(1 / delta)
-    return sigma * math.sqrt(2) * (math.sqrt(tail + epsilon) - math.sqrt(tail))
-
-
-class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
+class DescentToDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     """Perturbed gradient descent: go on training without what is forgotten, and publish the weights with noise.
 
     Parameters
@@ -59,14 +32,17 @@ class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
         and a positive `weight_decay`.
     epsilon, delta : float, default=1.0 and 1e-4
         What is certified.
-    sigma : float, default=0.01
+    noise : float, default=0.01
         Standard deviation of the noise on every weight.
     max_epochs : int, default=20
         Gradient steps; for a linear network, the certificate decides how many there are.
     lr : float, default=0.1
         Their length; for a linear network, its curvature decides.
     random_state : int, RandomState instance or None, default=None
-        Seeds the estimator and the noise. **Who knows it can take the noise off**: None in earnest.
+        Seeds the estimator and the noise. The certificate holds against those who do not know this seed, who could
+        subtract the noise: use None where it has to.
+    verbose : int, default=0
+        Show a progress bar.
 
     Attributes
     ----------
@@ -106,7 +82,7 @@ class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
     data be forgotten and counts with the rest, where this counts with what is left. How many steps there are depends
     on bounds, and on the curvature of the data that is left.
 
-    Other networks take `max_epochs` steps on their training loss and get noise of `sigma` at every request, as an
+    Other networks take `max_epochs` steps on their training loss and get noise of that size at every request, as an
     approximate method without any certificate: `guarantee` says so. (The benchmark of GNNDelete gave this baseline
     noise by the theorem with a convexity that the network does not have, of a standard deviation in the hundreds,
     and so destroyed it.)
@@ -137,23 +113,30 @@ class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
         *,
         epsilon: float = 1.0,
         delta: float = 1e-4,
-        sigma: float = 0.01,
+        noise: float = 0.01,
         max_epochs: int = 20,
         lr: float = 0.1,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.estimator = estimator
         self.epsilon = epsilon
         self.delta = delta
-        self.sigma = sigma
+        self.noise = noise
         self.max_epochs = max_epochs
         self.lr = lr
         self.random_state = random_state
+        self.verbose = verbose
 
-    # ------------------------------------------------------- the two hooks
+    guarantee = certified_if_linear
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_certificate(self.epsilon, self.delta, self.noise)
+        check_count("max_epochs", self.max_epochs)
+        check_positive("lr", self.lr)
 
     def _fit(self) -> None:
-        self._check_certificate()
         start = linear_start(self.estimator, self._data, self.seed_, type(self).__name__)
         self.certified_ = start is not None
         if start is None:
@@ -161,7 +144,7 @@ class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
             return
         whole, module = start
         problem = problem_of(whole, module, self._data)
-        allowed = hidden_distance(self.sigma, self.epsilon, self.delta) / 2
+        allowed = hidden_distance(self.noise, self.epsilon, self.delta) / 2
         self.weights_ = problem.minimise(allowed * problem.penalty / 2)
         self.distance_ = float(problem.gradient(self.weights_).norm()) / problem.penalty
         self.estimator_ = whole.moved(self._data, self._published(module, self.weights_))
@@ -174,7 +157,7 @@ class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
     def _descend_certified(self, deletion: Deletion) -> Work:
         module = self.estimator_.module_
         before, after = (problem_of(self.estimator_, module, g) for g in (deletion.before, deletion.remaining))
-        hides = hidden_distance(self.sigma, self.epsilon, self.delta)
+        hides = hidden_distance(self.noise, self.epsilon, self.delta)
         sensitivity = change_bound(module, before, after, deletion) / after.penalty
         far = self.distance_ + sensitivity
         steps = max(0, math.ceil(math.log(hides / 2 / far) / math.log(after.contraction)))
@@ -188,7 +171,7 @@ class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
             "hides": hides,
         }
         self.estimator_ = self.estimator_.moved(deletion.remaining, self._published(module, self.weights_))
-        return Work(samples=steps * after.n, full=self.estimator_.max_epochs * after.n, details=details)
+        return self._work(steps * after.n, deletion, **details)
 
     def _published(self, module: nn.Module, weights: Tensor) -> nn.Module:
         return with_weights(module, weights + self._noise(weights.cpu()).to(weights.device))
@@ -197,7 +180,7 @@ class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
         """Fresh noise for every model that is published."""
         n_published = len(self.receipts_) + hasattr(self, "estimator_")
         rng = generator(self.seed_, _NOISE, n_published)
-        return self.sigma * torch.randn(like.shape, generator=rng, dtype=like.dtype)
+        return self.noise * torch.randn(like.shape, generator=rng, dtype=like.dtype)
 
     # ---------------------------------------------------------- approximate
 
@@ -207,11 +190,10 @@ class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
         train(
             module.train(),
             lambda step: self.estimator_.loss(module, graph, generator(self.seed_, _NEGATIVES, n_receipts, step)),
-            steps=self.max_epochs,
-            lr=self.lr,
-            weight_decay=self.estimator_.weight_decay,
+            n_steps=self.max_epochs,
+            optimizer=sgd(self.lr, weight_decay=self.estimator_.weight_decay),
             seed=self.seed_,
-            method=torch.optim.SGD,
+            label="gradient descent" if self.verbose else None,
         )
         with torch.no_grad():
             flat = nn.utils.parameters_to_vector(module.parameters())
@@ -219,8 +201,4 @@ class DescentToDelete(CertifiedIfLinear, MetaEstimatorMixin, BaseEstimator):
             nn.utils.vector_to_parameters(noisy, module.parameters())
         self.estimator_ = self.estimator_.moved(deletion.remaining, module)
         n = self.estimator_.n_trained(deletion.remaining)
-        return Work(
-            samples=self.max_epochs * n,
-            full=self.estimator_.max_epochs * n,
-            details={"steps": self.max_epochs},
-        )
+        return self._work(self.max_epochs * n, deletion, steps=self.max_epochs)

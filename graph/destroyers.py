@@ -131,7 +131,7 @@ class Untrained(_Network):
 
     def network(self, scene: Scene) -> nn.Module:
         """Draw all weights anew, from the seed alone."""
-        return redraw(scene.preserver, scene.seed).eval()
+        return redraw(scene.estimator.module_, scene.seed).eval()
 
 
 class NegativeGraph(_Network):
@@ -150,9 +150,9 @@ class NegativeGraph(_Network):
         """Train on the negative graph."""
         estimator, remaining = scene.estimator, scene.deletion.remaining
         pairs = sample_non_edges(remaining, remaining.n_edges, generator(scene.seed, 0))
-        network = redraw(scene.preserver, scene.seed).requires_grad_(True)
-        epochs = estimator.max_epochs if self.max_epochs is None else self.max_epochs
-        estimator.train_module(network, replace(remaining, pairs=pairs), scene.seed, 1, epochs=epochs)
+        network = redraw(scene.estimator.module_, scene.seed)
+        max_epochs = estimator.max_epochs if self.max_epochs is None else self.max_epochs
+        estimator.train_module(network, replace(remaining, pairs=pairs), scene.seed, 1, max_epochs=max_epochs)
         return network.eval()
 
 

@@ -20,6 +20,7 @@ from mlunlearn.graph.partition import partition_by_embedding, partition_by_label
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.sampling import generator, negatives_for
 from mlunlearn.graph.training import evaluate, run
+from mlunlearn.parameters import check_choice, check_count
 from mlunlearn.receipts import Work
 from mlunlearn.seeds import derive_seeds, set_seed
 from mlunlearn.sharded.allocation import allocate_uniform
@@ -129,9 +130,9 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
     # ------------------------------------------------------- the two hooks
 
     def _fit(self) -> None:
-        refuse_frozen(self.estimator, type(self).__name__)
-        self._check_parameters()
         self.estimator.check_trainable(self._data)
+        if self.n_shards > (n := len(self._in_shards(self._data))):
+            raise ValueError(f"n_shards={self.n_shards} cannot be filled with {n} nodes; use fewer shards.")
         self.shard_ = self._partitioned(self._data)
         modules = self._trained_shards(self._data, range(self.n_shards))
         if not modules:
@@ -158,19 +159,20 @@ class GraphEraser(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     # -------------------------------------------------------------- checks
 
-    def _check_parameters(self) -> None:
-        for name, known in (("partition", PARTITIONS), ("aggregation", AGGREGATIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not among {', '.join(map(repr, known))}.")
-        if not isinstance(self.n_shards, (int, np.integer)) or self.n_shards < 1:
-            raise ValueError(f"n_shards must be an integer of at least 1, got {self.n_shards!r}.")
-        if not self._data.has_features:
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_choice("partition", self.partition, PARTITIONS)
+        check_choice("aggregation", self.aggregation, AGGREGATIONS)
+        check_count("n_shards", self.n_shards)
+
+    def _accept(self, graph: Graph) -> None:
+        super()._accept(graph)
+        refuse_frozen(self.estimator, type(self).__name__)
+        if not graph.has_features:
             raise ValueError(
                 "GraphEraser needs features: a network with an embedding for every node learns those of its own shard "
                 "alone, and has nothing to say of other nodes. Give data.x, or take Retrain."
             )
-        if self.n_shards > (n := len(self._in_shards(self._data))):
-            raise ValueError(f"n_shards={self.n_shards} cannot be filled with {n} nodes; use fewer shards.")
 
     def _check_something_is_left(self, deletion: Deletion) -> None:
         super()._check_something_is_left(deletion)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +21,8 @@ from mlunlearn.graph.neighbours import Neighbourhood, neighbourhood
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.sampling import generator
 from mlunlearn.graph.training import device_of, evaluate, make_module, train
+from mlunlearn.networks.loop import adam, cosine
+from mlunlearn.parameters import check_count, check_positive
 from mlunlearn.seeds import root_seed
 
 
@@ -50,6 +51,8 @@ class GraphEstimator(BaseEstimator, ABC):
     n_neighbors : int, sequence of int, or None, default=10
         With `batch_size`: how many neighbours a node hears at most in one step, drawn anew each time; one number for
         every hop, or one for each, from the nodes of the batch outwards. None takes all.
+    verbose : int, default=0
+        Show a progress bar.
     """
 
     _data: Graph | None
@@ -65,6 +68,7 @@ class GraphEstimator(BaseEstimator, ABC):
         device: str = "cpu",
         batch_size: int | None = None,
         n_neighbors: int | Sequence[int] | None = 10,
+        verbose: int = 0,
     ):
         self.module = module
         self.max_epochs = max_epochs
@@ -74,6 +78,7 @@ class GraphEstimator(BaseEstimator, ABC):
         self.device = device
         self.batch_size = batch_size
         self.n_neighbors = n_neighbors
+        self.verbose = verbose
 
     def fit(self, data: Data) -> Self:
         """Train from the initial weights.
@@ -109,17 +114,28 @@ class GraphEstimator(BaseEstimator, ABC):
         self
             The trained model.
         """
+        self.check_settings()
         self.check_trainable(graph)
         seed = root_seed(self.random_state)
         module = make_module(self.module, seed, self.device)
-        self._check_batches(module)
+        self._check_hops(module)
         self._learn_classes(module, graph)
-        self.train_module(module, graph, seed, epochs=self.max_epochs)
+        self.train_module(module, graph, seed, max_epochs=self.max_epochs, label="training" if self.verbose else None)
         self.module_ = module.eval()
         self._data = graph
         return self
 
-    def train_module(self, module: nn.Module, graph: Graph, seed: int, *key: int, epochs: int) -> None:
+    def train_module(
+        self,
+        module: nn.Module,
+        graph: Graph,
+        seed: int,
+        *key: int,
+        max_epochs: int,
+        lr: float | None = None,
+        decay: bool = False,
+        label: str | None = None,
+    ) -> None:
         """Train a network as this estimator trains.
 
         Parameters
@@ -132,8 +148,14 @@ class GraphEstimator(BaseEstimator, ABC):
             Seeds dropout and, with the key, batches and negatives.
         *key : int
             What it is trained for, if it is not the model itself.
-        epochs : int
+        max_epochs : int
             Passes over the data.
+        lr : float or None, default=None
+            Learning rate; None takes this estimator's.
+        decay : bool, default=False
+            Let it fall to zero along half a cosine.
+        label : str or None, default=None
+            Show a progress bar of this name.
         """
         if self.batch_size is None:
             placed, n_batches = graph.to(self.device), 1
@@ -154,10 +176,11 @@ class GraphEstimator(BaseEstimator, ABC):
         train(
             module.train(),
             loss,
-            steps=epochs * n_batches,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
+            n_steps=max_epochs * n_batches,
+            optimizer=adam(self.lr if lr is None else lr, self.weight_decay, fused=False),
             seed=seed,
+            schedule=cosine if decay else None,
+            label=label,
         )
 
     def around(
@@ -192,14 +215,24 @@ class GraphEstimator(BaseEstimator, ABC):
             return [None if complete else n for n in self.n_neighbors]
         return [None if complete else self.n_neighbors] * depth(module)
 
-    def _check_batches(self, module: nn.Module) -> None:
-        size, n = self.batch_size, self.n_neighbors
-        if size is not None and (not isinstance(size, Integral) or size < 1):
-            raise ValueError(f"batch_size is {size!r}, expected None or a whole number of at least 1.")
-        for limit in n if isinstance(n, Sequence) else () if n is None else (n,):
-            if not isinstance(limit, Integral) or limit < 1:
-                raise ValueError(f"n_neighbors has {limit!r}, expected whole numbers of at least 1, or None for all.")
-        if size is not None and isinstance(n, Sequence) and len(n) < depth(module):
+    def check_settings(self) -> None:
+        """Refuse parameters that make no sense.
+
+        Raises
+        ------
+        ParameterError
+            If one is of the wrong type or out of range.
+        """
+        check_count("max_epochs", self.max_epochs)
+        check_positive("lr", self.lr)
+        check_positive("weight_decay", self.weight_decay, zero=True)
+        check_count("batch_size", self.batch_size, optional=True)
+        for limit in self.n_neighbors if isinstance(self.n_neighbors, Sequence) else (self.n_neighbors,):
+            check_count("n_neighbors", limit, optional=True)
+
+    def _check_hops(self, module: nn.Module) -> None:
+        n = self.n_neighbors
+        if self.batch_size is not None and isinstance(n, Sequence) and len(n) < depth(module):
             raise ValueError(
                 f"n_neighbors names {len(n)} hops, but messages of this network come from {depth(module)} hops "
                 "away; give one number for each."
@@ -298,60 +331,25 @@ class GraphEstimator(BaseEstimator, ABC):
         return {**state, "_data": None} if "_data" in state else state
 
 
-def known_rows(graph: Graph, positions: Tensor) -> Tensor:
-    """Find the rows of nodes, in the order asked.
+def passes_within(budget: float, max_epochs: int) -> int:
+    """Turn a share of a training into passes over the data.
 
     Parameters
     ----------
-    graph : Graph
-        Where to look.
-    positions : Tensor of int
-        Positions of nodes, in any shape.
+    budget : float
+        Share of the samples that a training reads.
+    max_epochs : int
+        Passes of the training.
 
     Returns
     -------
-    Tensor of int
-        Rows, in the same shape.
+    int
+        At least 1.
 
-    Raises
-    ------
-    ValueError
-        If a node is not there, or is forgotten.
+    Examples
+    --------
+    >>> from mlunlearn.graph.estimators import passes_within
+    >>> passes_within(0.15, 200), passes_within(0.15, 2)
+    (30, 1)
     """
-    rows = graph.rows_of(positions)
-    if (rows < 0).any():
-        raise ValueError(f"node {int(positions[rows < 0][0])} is not in the graph: it never was, or it is forgotten.")
-    return rows
-
-
-def asked_rows(graph: Graph, idx: Any) -> Tensor:
-    """Find the rows of the nodes that somebody asks about.
-
-    Parameters
-    ----------
-    graph : Graph
-        Where to look.
-    idx : array-like of int, boolean mask or slice
-        Positions of nodes.
-
-    Returns
-    -------
-    Tensor of int, shape (n,)
-        Rows.
-
-    Raises
-    ------
-    ValueError
-        If `idx` names no nodes, or one that is not there.
-    """
-    if isinstance(idx, slice):
-        return known_rows(graph, torch.arange(graph.n_nodes_fit)[idx])
-    asked = np.atleast_1d(np.asarray(idx))
-    if asked.dtype == bool and asked.shape == (graph.n_nodes_fit,):
-        return known_rows(graph, torch.from_numpy(np.flatnonzero(asked)))
-    if asked.ndim != 1 or not np.issubdtype(asked.dtype, np.integer):
-        raise ValueError(
-            f"idx has shape {asked.shape} and dtype {asked.dtype}; name nodes by their positions, by a boolean mask "
-            f"of the {graph.n_nodes_fit} nodes, or by a slice."
-        )
-    return known_rows(graph, torch.as_tensor(asked, dtype=torch.long))
+    return max(round(budget * max_epochs), 1)

@@ -7,10 +7,11 @@ from typing import Any, Literal, Self
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 
 from mlunlearn.graph.base import GraphUnlearnerMixin
-from mlunlearn.graph.influence import Influence, Solution, conjugate_gradient, lissa
+from mlunlearn.graph.influence import Influence, influence_step
 from mlunlearn.graph.requests import Deletion
+from mlunlearn.networks.solvers import Solution, conjugate_gradient, lissa
+from mlunlearn.parameters import check_choice, check_count, check_positive
 from mlunlearn.receipts import Work
-from mlunlearn.seeds import derive_seeds
 
 
 class GIF(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
@@ -103,15 +104,15 @@ class GIF(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
 
     @classmethod
-    def published(cls, estimator: Any, *, scale: float = 500.0, random_state: Any = None) -> Self:
+    def published(cls, estimator: Any, *, random_state: Any = None) -> Self:
         """Make the method with the settings that its authors print for Cora: 100 undamped iterations at scale 500.
+
+        A model that is trained otherwise than theirs may need a larger `scale`.
 
         Parameters
         ----------
         estimator : NodeClassifier or LinkPredictor
             What to train.
-        scale : float, default=500.0
-            Divides the Hessian. A model that is trained otherwise than theirs may need more.
         random_state : int, RandomState instance or None, default=None
             As for the class.
 
@@ -120,27 +121,28 @@ class GIF(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         GIF
             Not fitted yet.
         """
-        return cls(estimator, solver="lissa", damping=0.0, max_iter=100, scale=scale, random_state=random_state)
+        return cls(estimator, solver="lissa", damping=0.0, max_iter=100, scale=500.0, random_state=random_state)
 
-    def _fit(self) -> None:
-        if self.solver not in ("cg", "lissa"):
-            raise ValueError(f"solver={self.solver!r} is not among 'cg', 'lissa'.")
-        super()._fit()
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_choice("solver", self.solver, ("cg", "lissa"))
+        check_positive("damping", self.damping, zero=True)
+        check_count("max_iter", self.max_iter)
+        check_positive("tol", self.tol)
+        check_positive("scale", self.scale)
 
     def _unlearn(self, deletion: Deletion) -> Work:
-        module = self._starting_module(deletion).double().eval()
-        influence = Influence(self.estimator_, module, deletion, derive_seeds(self.seed_, len(self.receipts_))[0])
-        solution = self._solve(influence)
-        influence.move(solution.step)
-        self.estimator_ = self.estimator_.moved(deletion.remaining, module.float())
-        return Work(
-            samples=solution.iterations * influence.n_after,
-            full=self.estimator_.max_epochs * influence.n_after,
-            details={
-                "residual": solution.residual,
-                "iterations": solution.iterations,
-                "step": float(solution.step.norm() / influence.theta.norm()),
-            },
+        start = self._starting_module(deletion)
+        module, influence, solution = influence_step(
+            self.estimator_, start, deletion, self._request_seed(), self._solve
+        )
+        self.estimator_ = self.estimator_.moved(deletion.remaining, module)
+        return self._work(
+            solution.iterations * influence.n_after,
+            deletion,
+            residual=solution.residual,
+            iterations=solution.iterations,
+            step=float(solution.step.norm() / influence.theta.norm()),
         )
 
     def _solve(self, influence: Influence) -> Solution:

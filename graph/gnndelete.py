@@ -14,6 +14,8 @@ from mlunlearn.graph.layers import edited_layers, evaluate_layers, message_layer
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.sampling import generator, sample_non_edges
 from mlunlearn.graph.training import pair_scores, run, train
+from mlunlearn.networks.loop import adam
+from mlunlearn.parameters import check_count, check_positive, check_share
 from mlunlearn.receipts import Work
 
 
@@ -118,21 +120,25 @@ class DeletionOperator(nn.Module):
 
 
 class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
-    """Learn deletion operators: forgotten pairs shall look like random ones, their neighbours as before.
+    r"""Learn deletion operators: forgotten pairs shall look like random ones, their neighbours as before.
+
+    .. math:: \min_W\ \alpha\, \mathcal{L}_{\text{consistency}}(W) + (1 - \alpha)\, \mathcal{L}_{\text{influence}}(W)
 
     Parameters
     ----------
     estimator : NodeClassifier or LinkPredictor
         What to train; never changed. A ``FrozenEstimator`` brings one that was trained elsewhere. Its network is made
         of torch-geometric's layers.
-    trade_off : float, default=0.5
-        Weight of *deleted edge consistency* against *neighbourhood influence*; 0 leaves the network as UtU does.
+    alpha : float, default=0.5
+        Weight :math:`\alpha` of *deleted edge consistency* against *neighbourhood influence*; 0 leaves the network as UtU does.
     max_epochs : int, default=600
         Steps.
     lr : float, default=1e-3
         Adam's learning rate.
     random_state : int, RandomState instance or None, default=None
         Seeds the estimator and the random pairs.
+    verbose : int, default=0
+        Show a progress bar.
 
     Attributes
     ----------
@@ -177,16 +183,24 @@ class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self,
         estimator: Any,
         *,
-        trade_off: float = 0.5,
+        alpha: float = 0.5,
         max_epochs: int = 600,
         lr: float = 1e-3,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.estimator = estimator
-        self.trade_off = trade_off
+        self.alpha = alpha
         self.max_epochs = max_epochs
         self.lr = lr
         self.random_state = random_state
+        self.verbose = verbose
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_share("alpha", self.alpha)
+        check_count("max_epochs", self.max_epochs)
+        check_positive("lr", self.lr)
 
     def _unlearn(self, deletion: Deletion) -> Work:
         trained = self._starting_module(deletion)
@@ -196,10 +210,17 @@ class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         student = DeletionOperator(trained, [deletion.before.positions[there] for there in affected], targets)
         student = student.to(self.estimator_.device).eval()
         loss = self._loss(student, deletion, targets, affected)
-        train(student, loss, steps=self.max_epochs, lr=self.lr, seed=self.seed_, parameters=student.operators)
+        train(
+            student,
+            loss,
+            n_steps=self.max_epochs,
+            optimizer=adam(self.lr, fused=False),
+            seed=self.seed_,
+            parameters=student.operators,
+            label="learning operators" if self.verbose else None,
+        )
         self.estimator_ = self.estimator_.moved(deletion.remaining, _without_forgotten(student, deletion))
-        n = self.estimator_.n_trained(deletion.remaining)
-        return Work(samples=self.max_epochs * n, full=self.estimator_.max_epochs * n)
+        return self._work(self.max_epochs * self.estimator_.n_trained(deletion.remaining), deletion)
 
     def _loss(
         self, student: DeletionOperator, deletion: Deletion, targets: list[Tensor], affected: list[Tensor]
@@ -221,7 +242,7 @@ class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
                 edited = student.apply_at(layer, h, graph.positions)
                 consistency = _mean_square(edited[pairs] - targets[layer][random_pairs])
                 influence = _mean_square((edited - targets[layer])[neighbours[layer]])
-                total = total + self.trade_off * consistency + (1 - self.trade_off) * influence
+                total = total + self.alpha * consistency + (1 - self.alpha) * influence
                 return edited.detach()
 
             with edited_layers(student.module, edit):

@@ -12,6 +12,8 @@ from mlunlearn.graph.base import GraphUnlearnerMixin
 from mlunlearn.graph.elements import forgotten_elements
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.training import pair_scores, run, train
+from mlunlearn.networks.loop import adam
+from mlunlearn.parameters import check_count, check_positive
 from mlunlearn.receipts import Work
 
 
@@ -28,6 +30,8 @@ class GradientAscent(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Adam's learning rate.
     random_state : int, RandomState instance or None, default=None
         Seeds the estimator.
+    verbose : int, default=0
+        Show a progress bar.
 
     Attributes
     ----------
@@ -63,19 +67,39 @@ class GradientAscent(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     guarantee = "approximate"
 
-    def __init__(self, estimator: Any, *, max_epochs: int = 10, lr: float = 1e-3, random_state: Any = None):
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        max_epochs: int = 10,
+        lr: float = 1e-3,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
         self.estimator = estimator
         self.max_epochs = max_epochs
         self.lr = lr
         self.random_state = random_state
+        self.verbose = verbose
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_count("max_epochs", self.max_epochs)
+        check_positive("lr", self.lr)
 
     def _unlearn(self, deletion: Deletion) -> Work:
         module = self._starting_module(deletion)
         loss, n = self._forget_loss(module, deletion)
-        train(module.eval(), lambda epoch: -loss(), steps=self.max_epochs if n else 0, lr=self.lr, seed=self.seed_)
+        train(
+            module.eval(),
+            lambda epoch: -loss(),
+            n_steps=self.max_epochs if n else 0,
+            optimizer=adam(self.lr, fused=False),
+            seed=self.seed_,
+            label="gradient ascent" if self.verbose else None,
+        )
         self.estimator_ = self.estimator_.moved(deletion.remaining, module)
-        full = self.estimator_.max_epochs * self.estimator_.n_trained(deletion.remaining)
-        return Work(samples=self.max_epochs * n, full=full)
+        return self._work(self.max_epochs * n, deletion)
 
     def _forget_loss(self, module: nn.Module, deletion: Deletion) -> tuple[Any, int]:
         """Return the training loss of what is forgotten, and how much that is."""

@@ -222,7 +222,7 @@ class LazySGC(SGC):
     >>> from mlunlearn.graph import CertifiedGNN, LazySGC, stochastic_block_model
     >>> data = stochastic_block_model([100, 100], random_state=0)
     >>> model = CertifiedGNN(LazySGC(k=2, r_max=1e-4), noise=3.0, random_state=0).fit(data).unlearn([3, 17])
-    >>> model.spent_ < model.budget_
+    >>> model.spent_ < model.allowed_
     True
     """
 

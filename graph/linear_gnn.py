@@ -15,8 +15,8 @@ from torch_geometric.data import Data
 
 from mlunlearn.exceptions import DataNotAttachedError
 from mlunlearn.graph.base import GraphForgettingMixin
-from mlunlearn.graph.estimators import asked_rows
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.positions import asked_rows
 from mlunlearn.graph.propagation import SGC, Propagation
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import Deletion
@@ -146,7 +146,6 @@ class LinearGNNMixin(ClassifierMixin, GraphForgettingMixin):
         _propagated: Any
 
     def _accept(self, graph: Graph) -> None:
-        self._check_parameters()
         self._check_trainable(graph)
         if not graph.has_features or graph.pair_types is not None:
             raise ValueError(
@@ -156,7 +155,8 @@ class LinearGNNMixin(ClassifierMixin, GraphForgettingMixin):
         self.n_features_in_ = graph.x.shape[1]
         self.classes_ = np.arange(int(max(graph.y.max(), graph.held_out_y.max())) + 1)
 
-    def _check_parameters(self) -> None:
+    def _check_settings(self) -> None:
+        super()._check_settings()
         propagation = self.propagation
         if not isinstance(propagation, (Propagation, type(None))):
             raise TypeError(f"propagation must be an SGC, SIGN or APPNP, got {type(propagation).__name__}.")

@@ -11,8 +11,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from mlunlearn.graph.estimators import GraphEstimator, known_rows
+from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.positions import known_rows
 from mlunlearn.graph.sampling import negatives_for
 from mlunlearn.graph.training import pair_scores, run
 
@@ -42,6 +43,8 @@ class LinkPredictor(GraphEstimator):
     n_neighbors : int, sequence of int, or None, default=10
         With `batch_size`: how many neighbours a node hears at most in one step, drawn anew each time; one number for
         every hop, or one for each, from the nodes of the batch outwards. None takes all.
+    verbose : int, default=0
+        Show a progress bar.
 
     Attributes
     ----------
@@ -76,6 +79,7 @@ class LinkPredictor(GraphEstimator):
         device: str = "cpu",
         batch_size: int | None = None,
         n_neighbors: int | Sequence[int] | None = 10,
+        verbose: int = 0,
     ):
         super().__init__(
             module,
@@ -86,6 +90,7 @@ class LinkPredictor(GraphEstimator):
             device=device,
             batch_size=batch_size,
             n_neighbors=n_neighbors,
+            verbose=verbose,
         )
 
     def check_trainable(self, graph: Graph) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator
 
+from mlunlearn.certified import LogisticObjective, one_hot
 from mlunlearn.graph.linear_gnn import Change, Examples, LinearGNNMixin
-from mlunlearn.graph.logistic import LogisticObjective, one_hot
 from mlunlearn.graph.propagation import Propagation
+from mlunlearn.parameters import check_positive
 from mlunlearn.receipts import Work
 
 
@@ -80,11 +81,10 @@ class LogisticGNN(LinearGNNMixin, BaseEstimator):
         self.tol = tol
         self.random_state = random_state
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        for name in ("alpha", "tol"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}.")
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_positive("alpha", self.alpha)
+        check_positive("tol", self.tol)
 
     def _learn(self, examples: Examples) -> None:
         self._fit_steps = self._search(examples, np.zeros((len(self.classes_), examples.Z.shape[1])))

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch_geometric.nn import CorrectAndSmooth
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
-from mlunlearn.graph.base import GraphUnlearnerMixin
+from mlunlearn.graph.base import GraphUnlearnerMixin, unfrozen
 from mlunlearn.graph.distillation import response_divergence
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.layers import depth
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.training import evaluate, run, train
+from mlunlearn.networks.loop import sgd
+from mlunlearn.parameters import ParameterError, check_count, check_positive, check_share
 from mlunlearn.receipts import Work
 
 # Learning rate, kappa and the two shares of smoothing that the authors print for each data set.
@@ -109,6 +111,8 @@ class MEGU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         Learning rate of plain gradient descent.
     random_state : int, RandomState instance or None, default=None
         Seeds the estimator.
+    verbose : int, default=0
+        Show a progress bar.
 
     Attributes
     ----------
@@ -167,6 +171,7 @@ class MEGU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         max_epochs: int = 30,
         lr: float = 0.05,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.estimator = estimator
         self.kappa = kappa
@@ -175,6 +180,7 @@ class MEGU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.max_epochs = max_epochs
         self.lr = lr
         self.random_state = random_state
+        self.verbose = verbose
 
     @classmethod
     def published(cls, estimator: Any, dataset: str = "Cora", *, random_state: Any = None) -> Self:
@@ -204,11 +210,26 @@ class MEGU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         lr, kappa, smooth = PUBLISHED[dataset]
         return cls(estimator, kappa=kappa, smooth=smooth, lr=lr, random_state=random_state)
 
-    def _fit(self) -> None:
-        super()._fit()
-        if not is_classifier(self.estimator_):
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_positive("kappa", self.kappa, zero=True)
+        if self.smooth is not None:
+            self._check_smooth()
+        check_positive("temperature", self.temperature)
+        check_count("max_epochs", self.max_epochs)
+        check_positive("lr", self.lr)
+
+    def _check_smooth(self) -> None:
+        if not isinstance(self.smooth, (tuple, list)) or len(self.smooth) != 2:
+            raise ParameterError(f"smooth must be a tuple of two shares, or None, got {self.smooth!r}.")
+        for share in self.smooth:
+            check_share("smooth", share)
+
+    def _accept(self, graph: Graph) -> None:
+        super()._accept(graph)
+        if not is_classifier(unfrozen(self.estimator)):
             raise TypeError("MEGU unsays classes, so it needs a node classifier; for links, take D2DGN or GNNDelete.")
-        if not self._data.has_features:
+        if not graph.has_features:
             raise ValueError("MEGU needs features to tell which nodes are influenced; give data.x.")
 
     def _unlearn(self, deletion: Deletion) -> Work:
@@ -217,35 +238,32 @@ class MEGU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         module = self._starting_module(deletion).eval()
         predictor = module.module if isinstance(module, Smoothed) else module
         influenced = highly_influenced(deletion, depth(predictor))
-        self._evolve(predictor, deletion, said, influenced.to(device))
+        n_learned = self._evolve(predictor, deletion, said, influenced.to(device))
         if self.smooth is not None:
             anchors = deletion.after.labelled.nonzero().flatten().to(device)
             positions = deletion.before.positions.to(device)
             module = Smoothed(predictor, positions[anchors], said[anchors], self.smooth)
         self.estimator_ = self.estimator_.moved(deletion.remaining, module)
-        n = self.estimator_.n_trained(deletion.remaining)
-        return Work(
-            samples=self.max_epochs * n,
-            full=self.estimator_.max_epochs * n,
-            details={"influenced": int(influenced.sum())},
-        )
+        return self._work(n_learned, deletion, influenced=int(influenced.sum()))
 
-    def _evolve(self, predictor: nn.Module, deletion: Deletion, said: Tensor, influenced: Tensor) -> None:
-        """Train the predictor and the operator together."""
+    def _evolve(self, predictor: nn.Module, deletion: Deletion, said: Tensor, influenced: Tensor) -> int:
+        """Train the predictor and the operator together; return how many nodes' answers they learned from."""
         forgotten = torch.cat([deletion.nodes, deletion.features]).to(said.device)
         n_classes = len(self.classes_)
+        n_learned = len(forgotten) + int(influenced.sum())
         operator = nn.utils.skip_init(nn.Linear, n_classes, n_classes, device=said.device)
         nn.init.eye_(operator.weight)
         nn.init.zeros_(operator.bias)
         train(
             predictor,
             self._loss(predictor, operator, deletion, said, forgotten, influenced),
-            steps=self.max_epochs if len(forgotten) or influenced.any() else 0,
-            lr=self.lr,
+            n_steps=self.max_epochs if n_learned else 0,
+            optimizer=sgd(self.lr),
             seed=self.seed_,
             parameters=[*predictor.parameters(), *operator.parameters()],
-            method=torch.optim.SGD,
+            label="mutual evolution" if self.verbose else None,
         )
+        return self.max_epochs * n_learned
 
     def _loss(
         self,

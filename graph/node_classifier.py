@@ -10,8 +10,9 @@ from sklearn.base import ClassifierMixin
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from mlunlearn.graph.estimators import GraphEstimator, asked_rows
+from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.positions import asked_rows
 from mlunlearn.graph.sampling import generator
 from mlunlearn.graph.training import evaluate, run
 
@@ -41,6 +42,8 @@ class NodeClassifier(ClassifierMixin, GraphEstimator):
     n_neighbors : int, sequence of int, or None, default=10
         With `batch_size`: how many neighbours a node hears at most in one step, drawn anew each time; one number for
         every hop, or one for each, from the nodes of the batch outwards. None takes all.
+    verbose : int, default=0
+        Show a progress bar.
 
     Attributes
     ----------

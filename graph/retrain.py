@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 
 from mlunlearn.graph.base import GraphUnlearnerMixin
+from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.receipts import Work
 from mlunlearn.training import refuse_frozen
@@ -55,11 +56,10 @@ class Retrain(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         self.estimator = estimator
         self.random_state = random_state
 
-    def _fit(self) -> None:
+    def _accept(self, graph: Graph) -> None:
+        super()._accept(graph)
         refuse_frozen(self.estimator, type(self).__name__)
-        super()._fit()
 
     def _unlearn(self, deletion: Deletion) -> Work:
         self.estimator_ = self._trained(deletion.remaining)
-        trained = self.estimator_.max_epochs * self.estimator_.n_trained(deletion.remaining)
-        return Work(samples=trained, full=trained)
+        return self._work(self.estimator_.max_epochs * self.estimator_.n_trained(deletion.remaining), deletion)

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 
 from mlunlearn.graph.linear_gnn import Change, Examples, LinearGNNMixin
 from mlunlearn.graph.propagation import Propagation
+from mlunlearn.parameters import check_positive
 from mlunlearn.receipts import Work
 
 _MAX_RESIDUAL = 1e-6  # of the kept inverse, before it is computed anew
@@ -80,10 +81,9 @@ class RidgeGNN(LinearGNNMixin, BaseEstimator):
         self.alpha = alpha
         self.random_state = random_state
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be positive, got {self.alpha!r}.")
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_positive("alpha", self.alpha)
 
     def _learn(self, examples: Examples) -> None:
         self._gram, self._moments = examples.Z.T @ examples.Z, self._summed(examples)

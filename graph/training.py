@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.inference import in_parts
 from mlunlearn.graph.neighbours import Neighbourhood, true_degrees
+from mlunlearn.networks import reset_parameters
+from mlunlearn.networks.loop import MakeOptimizer, MakeSchedule, descend
 from mlunlearn.torch_seeds import seeded
 
 
@@ -74,7 +76,7 @@ def redraw(module: nn.Module, seed: int) -> nn.Module:
     Parameters
     ----------
     module : torch.nn.Module
-        Left as it is. All parameters must belong to parts that have ``reset_parameters()``.
+        Left as it is; see `mlunlearn.networks.reset_parameters`. Parts that are frozen stay as they are.
     seed : int
         The drawn weights depend on the seed and on their shapes, and on nothing that was learned.
 
@@ -85,8 +87,8 @@ def redraw(module: nn.Module, seed: int) -> nn.Module:
 
     Raises
     ------
-    ValueError
-        If some parameter cannot be drawn anew.
+    TypeError
+        If a part has weights or buffers of its own and no ``reset_parameters()``: they could hold what was learned.
 
     Examples
     --------
@@ -96,26 +98,17 @@ def redraw(module: nn.Module, seed: int) -> nn.Module:
     >>> torch.equal(redraw(layer, seed=0).weight, layer.weight)
     False
     """
-    twin = copy.deepcopy(module)
-    with seeded(seed, device_of(twin)):
-        stale = _reset(twin)
-    if stale:
-        raise ValueError(
-            f"the weights of {', '.join(sorted(stale))} cannot be drawn anew: give the module reset_parameters()."
-        )
-    return twin
+    if stale := _buffers_that_stay(module):
+        raise TypeError(f"the buffers of {', '.join(stale)} cannot be drawn anew: give the module reset_parameters().")
+    return reset_parameters(copy.deepcopy(module), seed)
 
 
-def _reset(module: nn.Module) -> set[str]:
-    """Reset a module or, where it cannot, its parts; name the classes whose own weights stay as they were."""
-    if callable(reset := getattr(module, "reset_parameters", None)):
-        reset()
-        return set()
-    own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-    stale = {type(module).__name__} if own else set()
-    for part in module.children():
-        stale |= _reset(part)
-    return stale
+def _buffers_that_stay(module: nn.Module) -> list[str]:
+    """Name the classes of the parts whose buffers no ``reset_parameters()`` resets."""
+    if callable(getattr(module, "reset_parameters", None)):
+        return []
+    own = [type(module).__name__] if any(True for _ in module.buffers(recurse=False)) else []
+    return own + [name for part in module.children() for name in _buffers_that_stay(part)]
 
 
 def device_of(module: nn.Module) -> str:
@@ -199,14 +192,14 @@ def train(
     module: nn.Module,
     loss: Callable[[int], Tensor],
     *,
-    steps: int,
-    lr: float,
+    n_steps: int,
+    optimizer: MakeOptimizer,
     seed: int,
-    weight_decay: float = 0.0,
+    schedule: MakeSchedule | None = None,
     parameters: Iterable[nn.Parameter] | None = None,
-    method: type[torch.optim.Adam] | type[torch.optim.SGD] = torch.optim.Adam,
+    label: str | None = None,
 ) -> None:
-    """Take gradient steps on a loss.
+    """Take gradient steps on a loss, with dropout drawn from a seed.
 
     Parameters
     ----------
@@ -214,34 +207,33 @@ def train(
         Changed in place; in training or evaluation mode, as it comes.
     loss : callable
         Takes the number of the step, from 0, and returns the loss.
-    steps : int
+    n_steps : int
         How many.
-    lr : float
-        Learning rate.
+    optimizer : callable
+        From a list of parameters to an optimiser, see `mlunlearn.networks.loop`.
     seed : int
         Seeds dropout.
-    weight_decay : float, default=0.0
-        L2 penalty.
+    schedule : callable or None, default=None
+        From optimiser and number of steps to a scheduler of the learning rate.
     parameters : iterable of torch.nn.Parameter or None, default=None
         What to change; None means every parameter of the module.
-    method : type, default=torch.optim.Adam
-        How to step: Adam, or plain gradient descent by ``torch.optim.SGD``.
+    label : str or None, default=None
+        Show a progress bar of this name.
 
     Raises
     ------
     FloatingPointError
-        If the loss stops being finite.
+        If a loss or a weight stops being finite.
     """
-    if not steps:
-        return
     with seeded(seed, device_of(module)):
-        changed = module.parameters() if parameters is None else parameters
-        optimizer = method(changed, lr=lr, weight_decay=weight_decay)
-        for step in range(steps):
-            optimizer.zero_grad()
-            value = loss(step)
-            value.backward()
-            optimizer.step()
-        module.zero_grad()
-    if not torch.isfinite(value.detach()):
-        raise FloatingPointError(f"the loss is {value.item()} after {steps} steps; try a lower learning rate.")
+        descend(
+            module,
+            loss,
+            range(n_steps),
+            optimizer=optimizer,
+            n_steps=n_steps,
+            schedule=schedule,
+            mode=None,
+            parameters=parameters,
+            label=label,
+        )

@@ -63,4 +63,4 @@ class UtU(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _unlearn(self, deletion: Deletion) -> Work:
         self.estimator_ = self.estimator_.moved(deletion.remaining, self._starting_module(deletion))
-        return Work(samples=0, full=self.estimator_.max_epochs * self.estimator_.n_trained(deletion.remaining))
+        return self._work(0, deletion)

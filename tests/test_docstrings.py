@@ -19,6 +19,7 @@ PACKAGES = (
     "mlunlearn.audit.attacks",
     "mlunlearn.audit.intervals",
     "mlunlearn.audit.metrics",
+    "mlunlearn.certified",
     "mlunlearn.checks",
     "mlunlearn.datasets",
     "mlunlearn.graph",

@@ -19,7 +19,7 @@ MakeSchedule = Callable[[Optimizer, int], LRScheduler]
 Mode = Literal["train", "eval"]
 
 
-def adam(lr: float, weight_decay: float = 0.0) -> MakeOptimizer:
+def adam(lr: float, weight_decay: float = 0.0, *, fused: bool = True) -> MakeOptimizer:
     """Make Adam for a loop.
 
     Parameters
@@ -28,6 +28,8 @@ def adam(lr: float, weight_decay: float = 0.0) -> MakeOptimizer:
         Learning rate.
     weight_decay : float, default=0
         L2 penalty.
+    fused : bool, default=True
+        Whether torch computes a step in one pass over the weights, which is faster and rounds otherwise.
 
     Returns
     -------
@@ -41,7 +43,7 @@ def adam(lr: float, weight_decay: float = 0.0) -> MakeOptimizer:
     >>> adam(0.1)([torch.nn.Parameter(torch.zeros(2))]).defaults["lr"]
     0.1
     """
-    return partial(torch.optim.Adam, lr=lr, weight_decay=weight_decay, fused=True)
+    return partial(torch.optim.Adam, lr=lr, weight_decay=weight_decay, fused=fused)
 
 
 def adamw(lr: float, weight_decay: float = 0.01) -> MakeOptimizer:

@@ -6,81 +6,21 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.frozen import FrozenEstimator
 from torch_geometric.nn import GCN, SGConv
 
 from mlunlearn.graph import CEU, NodeClassifier, edge_list, stochastic_block_model
-from mlunlearn.graph.linear_problem import CURVATURE_CHANGE, LinearProblem, design
+from mlunlearn.graph.linear_problem import design
 from mlunlearn.graph.reading import read_graph
 
 DATA = stochastic_block_model([100, 100, 100], n_features=5, random_state=0)
 KINDS = {"edges": [0, 5, 9, 100, 300], "nodes": [3, 40, 170], "features": [8, 70]}
 
 
-def make(weight_decay=0.05, sigma=3e-3, **options):
+def make(weight_decay=0.05, noise=3e-3, **options):
     """A CEU around a linear network."""
     network = partial(SGConv, 5, 3, K=2)
-    return CEU(NodeClassifier(network, weight_decay=weight_decay), sigma=sigma, random_state=0, **options)
-
-
-def random_problem(seed, n=40, d=4, k=3, penalty=0.03):
-    """A problem and some weights."""
-    rng = torch.Generator().manual_seed(seed)
-    z = torch.randn(n, d, generator=rng, dtype=torch.float64) * 2
-    y = torch.randint(k, (n,), generator=rng)
-    tilt, w = 0.1 * torch.randn(2, k, d, generator=rng, dtype=torch.float64)
-    return LinearProblem(z, y, penalty, tilt), 20 * w
-
-
-# ------------------------------------------------------------------ the problem
-
-
-@settings(deadline=None, max_examples=15)
-@given(st.integers(0, 10**6))
-def test_gradient_and_hessian_are_those_of_the_objective(seed):
-    problem, w = random_problem(seed)
-
-    def value(w):
-        loss = torch.nn.functional.cross_entropy(problem.z @ w.T, problem.y)
-        return loss + problem.penalty / 2 * w.square().sum() + (problem.tilt * w).sum()
-
-    assert problem.value(w) == pytest.approx(float(value(w)))
-    assert torch.allclose(problem.gradient(w), torch.func.grad(value)(w))
-    dense = torch.func.hessian(value)(w).reshape(12, 12)
-    v = torch.randn(12, dtype=torch.float64)
-    assert torch.allclose(problem.hessian(w)(v), dense @ v)
-    eigenvalues = torch.linalg.eigvalsh(dense)
-    assert problem.penalty - 1e-12 <= eigenvalues[0]
-    assert eigenvalues[-1] <= problem.smoothness + 1e-12
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.integers(0, 10**6), st.floats(-3, 1))
-def test_the_remainder_is_bounded_and_the_worst_case_bounds_that(seed, size):
-    problem, w = random_problem(seed)
-    step = 10**size * torch.randn(w.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed + 1))
-    left = problem.gradient(w + step) - problem.gradient(w) - problem.hessian(w)(step.flatten()).view_as(w)
-    assert left.norm() <= problem.remainder(step) * (1 + 1e-9) + 1e-13
-    assert problem.remainder(step) <= problem.worst_remainder(float(step.norm())) * (1 + 1e-9)
-
-
-def test_the_constant_is_attained():
-    """Two classes, the steepest change of curvature: the bound is no larger than it must be."""
-    p = torch.linspace(1e-3, 1 - 1e-3, 9999, dtype=torch.float64)
-    third = (p * (1 - p) * (1 - 2 * p)).abs().max()  # of the margin; a unit of logits moves the margin by sqrt(2)
-    assert float(2**1.5 * third) == pytest.approx(CURVATURE_CHANGE, rel=1e-6)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_minimise_and_descend_end_at_the_same_minimum(seed):
-    problem, w = random_problem(seed)
-    minimum = problem.minimise(1e-11)
-    assert problem.gradient(minimum).norm() <= 1e-11
-    for steps in (1, 10, 100):
-        near = (problem.descend(w, steps) - minimum).norm()
-        assert near <= problem.contraction**steps * (w - minimum).norm() * (1 + 1e-9)
+    return CEU(NodeClassifier(network, weight_decay=weight_decay), noise=noise, random_state=0, **options)
 
 
 def test_linear_networks_are_told_from_others():
@@ -116,9 +56,6 @@ def test_linear_networks_are_told_from_others():
     assert design(Looped(5, 3), graph) is None
 
 
-# ------------------------------------------------------------- the certificate
-
-
 def test_training_ends_at_the_minimum_of_the_tilted_objective():
     model = make().fit(DATA)
     layer = model.estimator_.module_.double()
@@ -143,13 +80,13 @@ def propagated(data):
 
 @pytest.mark.parametrize("of", KINDS)
 def test_bounds_hold_and_the_step_ends_near_the_retrained_model(of):
-    model, retrained = make(sigma=1.0).fit(DATA), make(sigma=1.0).fit(DATA, exclude=KINDS[of], of=of)
+    model, retrained = make(noise=1.0).fit(DATA), make(noise=1.0).fit(DATA, exclude=KINDS[of], of=of)
     start = model.weights_
     model.unlearn(KINDS[of], of=of)
     details = model.receipts_[-1].work.details
     assert not details["retrained"]
     assert details["residual"] <= details["bound"] <= details["worst_case"]
-    assert details["bound"] <= details["budget"]
+    assert details["bound"] <= details["allowed"]
     assert model.receipts_[-1].guarantee == "certified"
     moved = (start - retrained.weights_).norm()
     assert (model.weights_ - retrained.weights_).norm() < 0.05 * moved
@@ -157,7 +94,7 @@ def test_bounds_hold_and_the_step_ends_near_the_retrained_model(of):
 
 
 def test_errors_do_not_add_up_over_requests():
-    model = make(sigma=0.1).fit(DATA)
+    model = make(noise=0.1).fit(DATA)
     rng = np.random.RandomState(0)
     edges = rng.permutation(edge_list(DATA).shape[1])
     spent = []
@@ -169,46 +106,46 @@ def test_errors_do_not_add_up_over_requests():
     assert np.mean(spent[10:]) < 3 * np.mean(spent[:10])
 
 
-def test_where_the_budget_is_spent_the_model_is_trained_again():
-    model = make(sigma=1e-6, max_steps=1).fit(DATA).unlearn(KINDS["nodes"])
+def test_where_the_allowance_is_spent_the_model_is_trained_again():
+    model = make(noise=1e-6, max_newton_steps=1).fit(DATA).unlearn(KINDS["nodes"])
     details = model.receipts_[-1].work.details
     assert details["retrained"]
-    assert details["bound"] <= details["budget"]
-    again = make(sigma=1e-6).fit(DATA, exclude=KINDS["nodes"])
+    assert details["bound"] <= details["allowed"]
+    again = make(noise=1e-6).fit(DATA, exclude=KINDS["nodes"])
     assert torch.equal(model.weights_, again.weights_)
 
 
 def test_more_steps_spare_the_training():
     """The second step starts where little is left, and leaves the square of it."""
     model, again = (
-        make(sigma=1e-6).fit(DATA).unlearn(KINDS["nodes"]),
-        make(sigma=1e-6).fit(DATA, exclude=KINDS["nodes"]),
+        make(noise=1e-6).fit(DATA).unlearn(KINDS["nodes"]),
+        make(noise=1e-6).fit(DATA, exclude=KINDS["nodes"]),
     )
     details = model.receipts_[-1].work.details
     assert not details["retrained"]
     assert details["steps"] == 2
-    assert details["residual"] <= details["bound"] <= details["budget"]
+    assert details["residual"] <= details["bound"] <= details["allowed"]
     assert (model.weights_ - again.weights_).norm() < 1e-5
 
 
-def test_the_budget_is_that_of_the_theorem():
-    model = make(sigma=0.2, epsilon=0.5, delta=1e-3).fit(DATA)
-    c = model.sigma * model.epsilon / model.budget_
+def test_the_allowance_is_that_of_the_theorem():
+    model = make(noise=0.2, epsilon=0.5, delta=1e-3).fit(DATA)
+    c = model.noise * model.epsilon / model.allowed_
     assert 1.5 * math.exp(-(c**2) / 2) == pytest.approx(1e-3)
 
 
 def test_the_solver_s_residual_is_charged():
     """Cut short, the conjugate gradients leave much of the gradient, and the bound must say so."""
-    model = make(sigma=10.0, max_iter=1, max_steps=1).fit(DATA).unlearn(KINDS["nodes"])
+    model = make(noise=10.0, max_iter=1, max_newton_steps=1).fit(DATA).unlearn(KINDS["nodes"])
     short = model.receipts_[-1].work.details
-    full = make(sigma=10.0).fit(DATA).unlearn(KINDS["nodes"]).receipts_[-1].work.details
+    full = make(noise=10.0).fit(DATA).unlearn(KINDS["nodes"]).receipts_[-1].work.details
     assert full["residual"] < short["residual"] <= short["bound"] <= short["worst_case"]
 
 
 def test_other_networks_get_no_certificate(blocks, node_classifier):
     model = CEU(node_classifier(blocks), random_state=0).fit(blocks).unlearn([0, 5], of="edges")
     assert model.guarantee == model.receipts_[-1].guarantee == "approximate"
-    assert not hasattr(model, "budget_")
+    assert not hasattr(model, "allowed_")
     assert CEU(FrozenEstimator(node_classifier(blocks).fit(blocks))).fit(blocks).guarantee == "approximate"
 
 
@@ -218,8 +155,5 @@ def test_what_cannot_be_certified_is_refused():
         CEU(linear).fit(DATA)
     with pytest.raises(ValueError, match="FrozenEstimator"):
         CEU(FrozenEstimator(linear.fit(DATA))).fit(DATA)
-    with pytest.raises(ValueError, match="max_steps"):
-        make(max_steps=0).fit(DATA)
-    for wrong in ({"sigma": 0.0}, {"epsilon": -1.0}, {"delta": 1.0}):
-        with pytest.raises(ValueError, match="positive"):
-            make(**{"sigma": 1e-3, **wrong}).fit(DATA)
+    with pytest.raises(ValueError, match="max_newton_steps"):
+        make(max_newton_steps=0).fit(DATA)

@@ -6,14 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import norm
 from sklearn.frozen import FrozenEstimator
 from torch_geometric.nn import SGConv
 
+from mlunlearn.certified import hidden_distance
 from mlunlearn.graph import DescentToDelete, NodeClassifier, UtU, stochastic_block_model
-from mlunlearn.graph.descent_to_delete import hidden_distance
 from mlunlearn.graph.linear_problem import problem_of
 from mlunlearn.graph.reading import read_graph
 
@@ -30,21 +27,6 @@ def make(weight_decay=0.05, **options):
 def minimum_of(model, graph):
     """The exact minimum on a graph."""
     return problem_of(model.estimator_, model.estimator_.module_, graph).minimise(1e-12)
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.floats(1e-3, 10), st.floats(0.01, 8), st.floats(1e-9, 0.1))
-def test_noise_hides_what_it_says(sigma, epsilon, delta):
-    """Against the exact curve of the Gaussian mechanism, arXiv:1805.06530: never above delta."""
-    distance = hidden_distance(sigma, epsilon, delta)
-
-    def exact_delta(distance):
-        a, b = distance / (2 * sigma), epsilon * sigma / distance
-        return norm.cdf(a - b) - math.exp(epsilon) * norm.cdf(-a - b)
-
-    assert exact_delta(distance) <= delta
-    if epsilon > 0.5 and delta < 1e-3:  # where it is used, not far below either
-        assert exact_delta(2 * distance) > delta
 
 
 @pytest.mark.parametrize("of", KINDS)
@@ -79,20 +61,20 @@ def test_retraining_ends_within_what_the_noise_hides():
 def test_steps_are_those_of_the_theorem():
     """In the long run of equal requests the theorem's noise is ours, but for the two that it takes for shrinking data.
 
-    sigma = 4 sqrt(2) G g^I / (m n (1 - g^I) (sqrt(log(1/delta) + eps) - sqrt(log(1/delta)))), sensitivity 2 G / (m n).
+    noise = 4 sqrt(2) G g^I / (m n (1 - g^I) (sqrt(log(1/delta) + eps) - sqrt(log(1/delta)))), sensitivity 2 G / (m n).
     """
-    sigma, epsilon, delta, contraction, sensitivity = 0.02, 1.0, 1e-4, 0.93, 0.4
-    half = hidden_distance(sigma, epsilon, delta) / 2
+    noise, epsilon, delta, contraction, sensitivity = 0.02, 1.0, 1e-4, 0.93, 0.4
+    half = hidden_distance(noise, epsilon, delta) / 2
     steps = math.log(half / (half + sensitivity)) / math.log(contraction)
     left = contraction**steps
     gap = math.sqrt(math.log(1 / delta) + epsilon) - math.sqrt(math.log(1 / delta))
-    assert 4 * math.sqrt(2) * (sensitivity / 2) * left / ((1 - left) * gap) == pytest.approx(2 * sigma)
+    assert 4 * math.sqrt(2) * (sensitivity / 2) * left / ((1 - left) * gap) == pytest.approx(2 * noise)
 
 
 def test_more_noise_needs_fewer_steps():
     steps = [
-        make(sigma=sigma).fit(DATA).unlearn(KINDS["nodes"]).receipts_[-1].work.details["steps"]
-        for sigma in (1e-3, 1e-1, 10.0, 1e6)
+        make(noise=noise).fit(DATA).unlearn(KINDS["nodes"]).receipts_[-1].work.details["steps"]
+        for noise in (1e-3, 1e-1, 10.0, 1e6)
     ]
     assert steps == sorted(steps, reverse=True)
     assert len(set(steps[:3])) == 3
@@ -103,7 +85,7 @@ def test_noise_is_fresh_for_every_model_and_of_the_size_that_was_asked():
     """18 weights, 40 draws: the standard deviation is within 10 % but for 1 run in 10,000."""
     noise = []
     for seed in range(20):
-        model = make(sigma=0.5, random_state=seed).fit(DATA)
+        model = make(noise=0.5, random_state=seed).fit(DATA)
         for _ in range(2):
             layer = model.estimator_.module_.lin
             published = torch.cat([layer.weight, layer.bias[:, None]], dim=1).detach()
@@ -117,7 +99,7 @@ def test_noise_is_fresh_for_every_model_and_of_the_size_that_was_asked():
 def test_other_networks_are_not_ruined(blocks, node_classifier):
     """Published comparisons added noise in the hundreds to such a network; ours is what was asked for."""
     estimator = node_classifier(blocks, max_epochs=100)
-    model = DescentToDelete(estimator, sigma=1e-3, random_state=0).fit(blocks).unlearn([3, 17])
+    model = DescentToDelete(estimator, noise=1e-3, random_state=0).fit(blocks).unlearn([3, 17])
     utu = UtU(estimator, random_state=0).fit(blocks).unlearn([3, 17])
     assert model.guarantee == model.receipts_[-1].guarantee == "approximate"
     a, b = (torch.nn.utils.parameters_to_vector(m.estimator_.module_.parameters()) for m in (model, utu))
@@ -130,8 +112,9 @@ def test_other_networks_are_not_ruined(blocks, node_classifier):
 def test_other_networks_go_down_on_what_remains(blocks, node_classifier):
     estimator = node_classifier(blocks, max_epochs=10, dropout=0.0)
     losses = []
-    for epochs in (0, 50):
-        model = DescentToDelete(estimator, sigma=1e-6, max_epochs=epochs, random_state=0).fit(blocks).unlearn([3, 17])
+    for epochs, lr in ((1, 1e-50), (50, 0.1)):  # the first rounds to no step at all
+        model = DescentToDelete(estimator, noise=1e-6, max_epochs=epochs, lr=lr, random_state=0)
+        model.fit(blocks).unlearn([3, 17])
         losses.append(estimator.loss(model.estimator_.module_, model._data, None).item())
     assert losses[1] < losses[0]
 
@@ -142,6 +125,3 @@ def test_what_cannot_be_certified_is_refused():
         DescentToDelete(linear).fit(DATA)
     with pytest.raises(ValueError, match="FrozenEstimator"):
         DescentToDelete(FrozenEstimator(linear.fit(DATA))).fit(DATA)
-    for wrong in ({"sigma": 0.0}, {"epsilon": -1.0}, {"delta": 1.0}):
-        with pytest.raises(ValueError, match="positive"):
-            make(**wrong).fit(DATA)

@@ -41,7 +41,7 @@ def test_only_affected_nodes_change_and_no_trained_weight(links, network, of):
 
 
 def test_without_consistency_the_identity_is_a_fixed_point(links):
-    model, _ = fitted(links, trade_off=0.0)
+    model, _ = fitted(links, alpha=0.0)
     model.unlearn([3, 8], of="edges")
     for operator in model.estimator_.module_.operators:
         assert torch.equal(operator, torch.eye(len(operator)))

@@ -135,10 +135,10 @@ def test_what_is_charged_covers_the_true_residual_on_exact_features(seed, r_max,
             model.unlearn(np.random.default_rng(draw).choice(left, n, replace=False), of=of)
         except ForgetRequestError:
             continue
-        assert true_residual(model) <= model.spent_ <= model.budget_
+        assert true_residual(model) <= model.spent_ <= model.allowed_
         if reload:
             model = pickle.loads(pickle.dumps(model)).attach_data(data)
-            assert true_residual(model) <= model.spent_ <= model.budget_
+            assert true_residual(model) <= model.spent_ <= model.allowed_
 
 
 def test_what_is_held_back_does_not_accumulate():
@@ -160,12 +160,12 @@ def test_reloading_pays_for_what_was_held_back():
     assert loaded.unlearn([300])._accumulated > model.spent_  # what the request itself holds back comes on top
 
 
-def test_where_more_is_held_back_than_the_budget_allows_it_trains_on_features_propagated_anew():
+def test_where_more_is_held_back_than_the_account_allows_it_trains_on_features_propagated_anew():
     data = stochastic_block_model([100, 100], random_state=0)
     model = CertifiedGNN(LazySGC(2, r_max=1.0), noise=0.1, random_state=0).fit(data).unlearn([5])
     assert model.receipts_[-1].work.details["retrained"]
     assert model._propagated.error == 0
-    assert true_residual(model) <= model.spent_ <= model.budget_
+    assert true_residual(model) <= model.spent_ <= model.allowed_
 
 
 @pytest.mark.parametrize("method", [RidgeGNN, LogisticGNN])

@@ -211,7 +211,7 @@ def test_data_that_cannot_be_learned_from_are_refused(make, blocks, triples):
         make().fit(labelled)
     with pytest.raises(TypeError, match="SGC, SIGN or APPNP"):
         make("SGC").fit(blocks)
-    with pytest.raises(ValueError, match="alpha must be positive"):
+    with pytest.raises(ValueError, match="alpha must be a number above 0"):
         make(alpha=0).fit(blocks)
 
 

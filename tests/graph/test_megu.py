@@ -198,6 +198,14 @@ def test_forgotten_nodes_are_unsaid():
     assert np.mean(gaps) > 0.002
 
 
+def test_work_counts_the_answers_that_were_learned_from_and_nothing_else():
+    model = make(max_epochs=4).fit(DATA).unlearn([3, 17])
+    work = model.receipts_[-1].work
+    assert work.samples == 4 * (2 + work.details["influenced"])
+    work = make(max_epochs=4).fit(DATA).unlearn([0, 5], of="edges").receipts_[-1].work
+    assert work.samples == 4 * work.details["influenced"]
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_settings(name, node_classifier):
     model = MEGU.published(node_classifier(DATA), name, random_state=0)

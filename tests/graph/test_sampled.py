@@ -284,7 +284,7 @@ def test_with_all_weight_on_the_preserver_nothing_moves(blocks, links, node_clas
 @given(st.integers(1, 30), st.integers(2, 64), st.floats(0.05, 0.95))
 def test_every_batch_holds_its_share_and_every_epoch_everything(n_asked, batch_size, share):
     data = stochastic_block_model([20, 20, 20], n_features=6, train=1.0, val=0.0, random_state=0)
-    estimator = NodeClassifier(GCN(6, 4, 1, out_channels=3), max_epochs=0, batch_size=batch_size)
+    estimator = NodeClassifier(GCN(6, 4, 1, out_channels=3), max_epochs=1, batch_size=batch_size)
     scene = scene_of(estimator, data, np.arange(n_asked), "nodes")
 
     class Silent:
@@ -328,9 +328,9 @@ def test_forgotten_edges_carry_no_message_in_batches(undirected, destroyer):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"batch_size": 2.5}, "batch_size is 2.5"),
-        ({"batch_size": 8, "n_neighbors": 0}, "n_neighbors has 0"),
+        ({"batch_size": 0}, "batch_size must be .* got 0"),
+        ({"batch_size": 2.5}, "batch_size must be .* got 2.5"),
+        ({"batch_size": 8, "n_neighbors": 0}, "n_neighbors must be .* got 0"),
         ({"batch_size": 8, "n_neighbors": [3]}, "names 1 hops"),
     ],
 )
@@ -342,9 +342,6 @@ def test_bad_batches_are_refused(blocks, node_classifier, options, message):
 @pytest.mark.parametrize(
     ("options", "message"), [({"knowledge": "feature"}, "batch_size=None"), ({"forget_share": 1.0}, "forget_share")]
 )
-def test_what_batches_cannot_teach_is_said_and_changes_nothing(blocks, node_classifier, options, message):
-    model = D2DGN(node_classifier(blocks, **DETAILS), random_state=0, **options).fit(blocks)
-    before = dict(vars(model))
+def test_what_batches_cannot_teach_is_refused(blocks, node_classifier, options, message):
     with pytest.raises(ValueError, match=message):
-        model.unlearn([3, 8])
-    assert vars(model) == before
+        D2DGN(node_classifier(blocks, **DETAILS), random_state=0, **options).fit(blocks)

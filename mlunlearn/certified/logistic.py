@@ -29,7 +29,7 @@ class LogisticObjective:
     Examples
     --------
     >>> import numpy as np
-    >>> from mlunlearn.graph.logistic import LogisticObjective
+    >>> from mlunlearn.certified.logistic import LogisticObjective
     >>> objective = LogisticObjective(np.eye(2), np.eye(2), 0.1, np.zeros((2, 2)))
     >>> weights, steps = objective.minimise(np.zeros((2, 2)), 1e-10)
     >>> bool(np.linalg.norm(objective.gradient(weights)) < 1e-9)
@@ -190,7 +190,7 @@ def spectral_norm(Z: np.ndarray) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from mlunlearn.graph.logistic import spectral_norm
+    >>> from mlunlearn.certified.logistic import spectral_norm
     >>> round(spectral_norm(np.diag([3.0, 4.0])), 6)
     4.0
     """
@@ -213,5 +213,14 @@ def one_hot(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n, n_classes)
         Ones and zeros.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlunlearn.certified import one_hot
+    >>> one_hot(np.array([1, 0, 1]), np.array([0, 1]))
+    array([[0., 1.],
+           [1., 0.],
+           [0., 1.]])
     """
     return (y[:, None] == classes).astype(np.float64)
