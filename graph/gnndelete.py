@@ -130,7 +130,8 @@ class GNNDelete(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         What to train; never changed. A ``FrozenEstimator`` brings one that was trained elsewhere. Its network is made
         of torch-geometric's layers.
     alpha : float, default=0.5
-        Weight :math:`\alpha` of *deleted edge consistency* against *neighbourhood influence*; 0 leaves the network as UtU does.
+        Weight :math:`\alpha` of *deleted edge consistency* against *neighbourhood influence*; 0 leaves the network as
+        UtU does.
     max_epochs : int, default=600
         Steps.
     lr : float, default=1e-3
