@@ -285,8 +285,8 @@ class Figures:
             found[name] = Outputs(proba.argmax(axis=1), proba)
         return found
 
-    def of(self, model: Any, references: list[int]) -> dict[str, Any]:
-        """Figures of a model beside some of the references."""
+    def of(self, model: Any, references: list[int], *, judged: bool = True) -> dict[str, Any]:
+        """Figures of a model beside some of the references, and the audit's word on it."""
         said = self.outputs(model)
         unseen = "matched" if "matched" in self.sets else "test"
         distances = {
@@ -299,6 +299,8 @@ class Figures:
             "distance": float(np.mean(list(distances.values()))),
             "attack": float(_attack(said, self.sets, unseen)),
         }
+        if judged:
+            found["verdict"] = self.judge.verdict(said, self.comparable).decision
         if self.scenario.classes:
             known = ~np.isin(self.task.test[1], self.scenario.classes)
             found["accuracy_kept"] = float(np.mean(said["test"].labels[known] == self.task.test[1][known]))
@@ -307,10 +309,6 @@ class Figures:
             X, y = self.scenario.corrected
             found["accuracy_corrected"] = float(np.mean(model.predict(X) == y))
         return found
-
-    def verdict(self, model: Any) -> str:
-        """The audit's word on a model."""
-        return self.judge.verdict(self.outputs(model), self.comparable).decision
 
     def _probe(self, model: Any) -> float:
         """Balanced accuracy at which a linear model tells the forgotten class from the embeddings of test rows."""
@@ -360,9 +358,10 @@ def run_scenario(
     rows = []
     for k, kind in enumerate(("retrained", "null")):
         others = [j for j in everyone if j != k]
-        rows.append({"model": kind, "seconds": fits[k][1], "share": 1.0, **figures.of(fits[k][0], others)})
-    rows.append({"model": "before", "seconds": 0.0, "share": 0.0, "verdict": figures.verdict(original[0])})
-    rows[-1] |= figures.of(original[0], everyone)
+        rows.append(
+            {"model": kind, "seconds": fits[k][1], "share": 1.0, **figures.of(fits[k][0], others, judged=False)}
+        )
+    rows.append({"model": "before", "seconds": 0.0, "share": 0.0, **figures.of(original[0], everyone)})
     for called, method in methods(task, name, FrozenEstimator(original[0]), seed).items():
         found, _ = trained(called, partial(_measured, figures, method, everyone, trained.clock))
         rows.append({"model": called, **found})
@@ -379,7 +378,7 @@ def _measured(
     except ValueError as error:  # the method says that it does not serve such requests
         return {"refused": str(error)}
     seconds, share = clock() - started, model.receipts_[-1].retrained_share
-    return {"seconds": seconds, "share": share, "verdict": figures.verdict(model), **figures.of(model, references)}
+    return {"seconds": seconds, "share": share, **figures.of(model, references)}
 
 
 def run(task: Task, seeds: list[int], wanted: list[str], folder: Path, key: str) -> None:
