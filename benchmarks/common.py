@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import joblib
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
@@ -71,3 +72,34 @@ def spread(values: Any) -> dict[str, Any]:
         "std": round(float(values.std(ddof=1)), 6) if len(values) > 1 else None,
         "n": len(values),
     }
+
+
+class Trained:
+    """Models with the time that each took, kept in a folder if there is one.
+
+    Parameters
+    ----------
+    folder : Path or None
+        None keeps nothing.
+    clock : callable
+        Processor time on one thread, which other work on the machine does not lengthen; on a GPU, time that passed.
+    """
+
+    def __init__(self, folder: Path | None, clock: Callable[[], float]):
+        self.folder, self.clock = folder, clock
+
+    def inside(self, name: str) -> Trained:
+        return Trained(self.folder and self.folder / name, self.clock)
+
+    def __call__(self, name: str, train: Callable[[], Any]) -> tuple[Any, float]:
+        path = self.folder and self.folder / f"{name}.joblib"
+        if path and path.exists():
+            return joblib.load(path)
+        started = self.clock()
+        found = train(), self.clock() - started
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_suffix(".unfinished")
+            joblib.dump(found, unfinished)
+            unfinished.rename(path)
+        return found

@@ -29,13 +29,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.frozen import FrozenEstimator
 
-from benchmarks.common import write_results
+from benchmarks.common import Trained, write_results
 from benchmarks.regression_tasks import TASKS, Setting, mufac
 from mlunlearn.regression import (
     Band,
@@ -108,37 +107,6 @@ def scenarios(task: RegressionTask, seed: int) -> dict[str, tuple[np.ndarray, np
     bands = {"low": Band.low(y), "middle": Band.middle(y), "high": Band.high(y)}
     found = {name: (band.forget(y), band.rows(y_test)) for name, band in bands.items()}
     return {**found, "random": (random_rows(len(y), 0.1, random_state=seed), None)}
-
-
-class Trained:
-    """Models with the time that each took, kept in a folder if there is one.
-
-    Parameters
-    ----------
-    folder : Path or None
-        None keeps nothing.
-    clock : callable
-        Processor time on one thread, which other work on the machine does not lengthen; on a GPU, time that passed.
-    """
-
-    def __init__(self, folder: Path | None, clock: Callable[[], float]):
-        self.folder, self.clock = folder, clock
-
-    def inside(self, name: str) -> Trained:
-        return Trained(self.folder and self.folder / name, self.clock)
-
-    def __call__(self, name: str, train: Callable[[], Any]) -> tuple[Any, float]:
-        path = self.folder and self.folder / f"{name}.joblib"
-        if path and path.exists():
-            return joblib.load(path)
-        started = self.clock()
-        found = train(), self.clock() - started
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_suffix(".unfinished")
-            joblib.dump(found, unfinished)
-            unfinished.rename(path)
-        return found
 
 
 class Alone:
