@@ -54,11 +54,11 @@ def test_the_weights_solve_the_normal_equations_after_every_request(propagation)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.01, 1.0])
-def test_a_thousand_requests_leave_no_drift(alpha):
+def test_a_thousand_requests_leave_no_drift(alpha, monkeypatch):
     data = stochastic_block_model([700, 700, 700], n_features=60, degree_in=2.0, degree_out=0.5, random_state=1)
     model = RidgeGNN(SGC(2), alpha=alpha).fit(data)
-    learned = []
-    learn, model._learn = model._learn, lambda examples: (learned.append(1), learn(examples))
+    learned, learn = [], RidgeGNN._learn
+    monkeypatch.setattr(RidgeGNN, "_learn", lambda self, examples: (learned.append(1), learn(self, examples)))
     serve(model, 1000, np.random.default_rng(1))
     assert len(model.receipts_) > 950
     assert np.abs(model.coef_ - dense_weights(model, data)).max() < 1e-8
