@@ -58,8 +58,8 @@ HOW_TO_READ = (
     "labels. *Attack*: AUC of telling forgotten from unseen rows of their kind. *Probe*: balanced accuracy at which a "
     "linear model finds the forgotten class in the embeddings of test rows. *Verdict*: how many seeds the audit calls "
     "as retrained, distinguishable, or too few to tell. *Samples*: read, as a share of retraining. *Beats both*: "
-    "nearer than both controls that read at least as much (or the most, if it reads more) in every seed, and on average "
-    "by more than the standard deviation of the difference."
+    "nearer than both controls that read at least as much (or the most, if it reads more) in every seed, and on "
+    "average by more than the standard deviation of the difference."
 )
 
 
