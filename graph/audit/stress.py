@@ -1,4 +1,4 @@
-"""Trials by fire: does a model give away what it was told to forget, or depend on what it must not see?"""
+"""Stress tests: does a model give away what it was told to forget, or depend on what it must not see?"""
 
 from __future__ import annotations
 
