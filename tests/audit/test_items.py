@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from sklearn.frozen import FrozenEstimator
 from skorch import NeuralNetClassifier
 from torch import nn
 from torch.utils.data import Dataset
@@ -114,3 +115,14 @@ def test_a_dataset_of_another_length_is_refused():
     model = Retrain(net(), random_state=0).fit(Images(TRAIN)).unlearn(ROWS)
     with pytest.raises(ValueError, match="200"):
         audit(model, Images(TEST), None, train=(Images(slice(0, 199)), None), n_references=2)
+
+
+def test_training_from_scratch_is_no_control_where_the_network_came_trained():
+    """A frozen network that is copied and fitted is the trained one still: it would stand in the table as a control."""
+    before, *references = (net().fit(DIGITS[TRAIN][k:], LABELS[TRAIN][k:]) for k in (0, len(ROWS), len(ROWS)))
+    model = FineTuneClassifier(FrozenEstimator(before), n_steps=5, random_state=0)
+    model.fit(*data(False, TRAIN)).unlearn(ROWS)
+    said = {"train": data(False, TRAIN), "original": before, "references": references, "random_state": 0}
+    report = compare({"fine-tuning": model}, *data(False, TEST), **said)
+    assert "from scratch" not in report.table.index
+    assert any("'from scratch' is missing: its estimator came trained" in note for note in report.notes)
