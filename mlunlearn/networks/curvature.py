@@ -12,6 +12,7 @@ from torch.func import functional_call, grad, jvp, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mlunlearn.casting import Inputs
+from mlunlearn.networks.averages import averaged
 
 Vector = dict[str, Tensor]
 """One tensor for each parameter that requires a gradient, by its name."""
@@ -207,42 +208,6 @@ def mean_over_samples(
     if not n:
         raise ValueError("there are no samples to average over.")
     return averaged(total, n)
-
-
-def averaged(total: Vector, n: int) -> Vector:
-    """Divide sums of gradients by the number of their terms.
-
-    Parameters
-    ----------
-    total : dict of str to torch.Tensor
-        By name of a parameter.
-    n : int
-        Terms.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        Their means.
-
-    Raises
-    ------
-    FloatingPointError
-        If a mean is not finite, from which nothing would follow about any weight.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from mlunlearn.networks.curvature import averaged
-    >>> averaged({"weight": torch.tensor([6.0])}, 2)
-    {'weight': tensor([3.])}
-    """
-    for name, value in total.items():
-        if not bool(torch.isfinite(value).all()):
-            raise FloatingPointError(
-                f"gradients by {name} are not finite in the step that averages them: the loss of some row is no finite "
-                "number, or its gradient too large for the precision of the network."
-            )
-    return {name: value / n for name, value in total.items()}
 
 
 def zeros(module: nn.Module) -> Vector:

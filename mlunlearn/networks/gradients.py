@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from mlunlearn.casting import Inputs
+from mlunlearn.networks.averages import averaged
 from mlunlearn.networks.batches import Batch
-from mlunlearn.networks.curvature import Loss, Vector, averaged, trainable, zeros
+from mlunlearn.networks.curvature import Loss, Vector, trainable, zeros
 from mlunlearn.networks.layers import forward
 
 Batches = Iterable[tuple[Inputs, Tensor | None]]
