@@ -114,6 +114,7 @@ def test_retained_rows_suffice_and_the_report_says_what_is_absent(data):
         ({"forget_idx": [0, 900]}, "forget_idx"),
         ({"alpha": 1.5}, "alpha must be a number"),
         ({"residue": 0.0}, "residue must be a number"),
+        ({"exchangeable": "no"}, "exchangeable must be True or False"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",  # not the address of a function
 )
