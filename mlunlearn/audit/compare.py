@@ -196,7 +196,7 @@ def compare(
     >>> table.loc[["exact", "before unlearning"], "verdict"].tolist()
     ['as a retrained model', 'distinguishable from one']
     """
-    check_settings(n_references, 1, alpha, residue)
+    check_settings(n_references, 1, alpha, residue, exchangeable)
     if hasattr(models, "predict"):
         raise ValueError("compare takes a mapping of names to models; pass {name: model}, or call audit for one.")
     nested = {name: _nested(name, given) for name, given in _named(models).items()}
