@@ -56,11 +56,11 @@ HOW_TO_READ = (
     "is perfect). *From scratch* and *continued* are controls that read a tenth or a fifth of the samples of "
     "retraining; *before* does nothing. *Forgotten*, *retained*, *kept classes*, *test*: accuracy, on forgotten rows "
     "by the labels they were trained with; *corrected*: accuracy on unseen rows of the kind that was manipulated, by "
-    "their true labels. *Attack*: AUC of telling forgotten from unseen rows of their kind. *Probe*: balanced accuracy at which a "
-    "linear model finds the forgotten class in the embeddings of test rows. *Verdict*: how many seeds the audit calls "
-    "as retrained, distinguishable, or too few to tell. *Samples* and *time*: as shares of retraining. *Beats both*: "
-    "nearer than both controls that read at least as much (or the most, if it reads more) in every seed, and on "
-    "average by more than the standard deviation of the difference; one seed cannot tell."
+    "their true labels. *Attack*: AUC of telling forgotten from unseen rows of their kind. *Probe*: balanced accuracy "
+    "at which a linear model finds the forgotten class in the embeddings of test rows. *Verdict*: how many seeds the "
+    "audit calls as retrained, distinguishable, or too few to tell. *Samples* and *time*: as shares of retraining. "
+    "*Beats both*: nearer than both controls that read at least as much (or the most, if it reads more) in every seed, "
+    "and on average by more than the standard deviation of the difference; one seed cannot tell."
 )
 
 

@@ -33,16 +33,16 @@ HOW_TO_READ = (
     "**Requests in a row against a joint one.** The rows of a scenario are asked for in ten requests. *Distance*: mean "
     "total variation to models that were retrained without all rows asked for so far, over that of retrained models "
     "among each other, after the first, the fifth and the last request, and of the same method after one request for "
-    "all of them. *Forgotten* and *test*: accuracy after the tenth request, and after the joint one. *Samples*: read by "
-    "all ten requests, as a share of retraining."
+    "all of them. *Forgotten* and *test*: accuracy after the tenth request, and after the joint one. *Samples*: read "
+    "by all ten requests, as a share of retraining."
 )
 
 
 def _part(task: str, found: dict, name: object, table: pd.DataFrame) -> str:
     refused = [] if "refused" not in table else table.loc[table["refused"].notna(), "model"].unique().tolist()
-    served = table[~table["model"].isin([*refused, "retrained"])]
-    over = over_null(table)
-    models = sorted(served["model"].unique(), key=lambda model: _place(model, over))
+    served = table[~table["model"].isin(refused)]
+    over = over_null(served)
+    models = sorted(set(served["model"]) - {"retrained"}, key=lambda model: _place(model, over))
     lines = ["| " + " | ".join(cells) + " |" for cells in (HEAD, ["---"] * len(HEAD))]
     for model in models:
         lines.append("| " + " | ".join(_row(model, served[served["model"] == model], over)) + " |")

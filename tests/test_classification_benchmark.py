@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score
 
 pytest.importorskip("skorch")
-from benchmarks import classification, digits, sequential, tables_classification
+from benchmarks import classification, digits, sequential, tables_classification, tables_sequential
 from benchmarks.common import Trained
 from mlunlearn.approximate import FineTuneClassifier, RestartClassifier
 
@@ -195,3 +195,46 @@ def test_a_method_in_a_row_and_in_one_request(task, trained_shortly):
         assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
     refused = sequential.measured(stages, requests, lambda: Overflows(FrozenEstimator(original)))
     assert refused == [{"request": 1, "refused": "a weight is not finite after step 3"}]
+
+
+def test_sentences_name_what_hides_a_class_and_what_heals():
+    table = pd.DataFrame(
+        [
+            {"model": model, "seed": 1, "distance": 0.1, "seconds": 1.0, "share": share, "accuracy_test": 0.9}
+            | {"accuracy_forget": gone, "accuracy_kept": kept, "probe": probe, "accuracy_corrected": healed}
+            for model, share, gone, kept, probe, healed in (
+                ("retrained", 1.0, 0.0, 0.90, 0.70, 0.90),
+                ("null", 1.0, 0.0, 0.90, 0.70, 0.90),
+                ("before", 0.0, 1.0, 0.90, 0.95, 0.10),
+                ("from scratch (0.1)", 0.1, 0.0, 0.80, 0.60, 0.50),
+                ("continued (0.1)", 0.1, 0.5, 0.90, 0.90, 0.50),
+                ("Hides", 0.05, 0.0, 0.895, 0.94, 0.20),
+                ("Slow", 0.5, 0.0, 0.90, 0.71, 0.85),
+                ("Keeps", 0.05, 0.5, 0.90, 0.94, 0.10),
+            )
+        ]
+    )
+    over = tables_classification.over_null(table)
+    said = tables_classification._sentences(table, over, table[:0])
+    assert (
+        "within a point of retraining on kept classes: Hides, Slow; with less than a tenth of the samples: Hides."
+        in said
+    )
+    assert "than to that of retraining, 0.700): Hides." in said
+    assert "are won by: Slow; the most by Slow (0.850)." in said
+
+
+def test_requests_in_a_row_are_compared_with_a_joint_one():
+    distances = {"retrained": [0.1] * 10, "null": [0.1] * 9 + [0.2], "before": [0.6] * 10, "Steady": [0.3] * 11}
+    distances["Worse"] = [0.1 * number for number in range(1, 11)] + [0.3]
+    rows = [
+        {"model": model, "seed": 1, "request": number, "distance": value, "accuracy_forget": 0.5, "accuracy_test": 0.9}
+        for model, values in distances.items()
+        for number, value in zip([*range(1, 11), tables_sequential.JOINT], values, strict=False)
+    ]
+    over = tables_sequential.over_null(pd.DataFrame(rows))
+    assert over.loc["Worse", [1, 5, 10]].tolist() == pytest.approx([1, 5, 1.0 / 0.15])
+    assert over.loc["Steady", tables_sequential.JOINT] == pytest.approx(0.3 / 0.15)  # as after the last
+    text = tables_sequential._part("digits", {"note": "", "n_references": 3}, "random", pd.DataFrame(rows))
+    assert "by more than a fifth: Worse; nearer by as much: none." in text
+    assert "| Worse | 1.00 | 5.00 | 6.67 | 2.00 |" in text
