@@ -18,7 +18,7 @@ import hashlib
 import inspect
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,7 @@ from mlunlearn.scenarios import (
     random_rows,
 )
 
+SCENARIOS = ("class", "random", "mislabelled", "backdoor", "memorised", "confusion")
 CONTROL_BUDGETS = (0.1, 0.2)
 NO_METHODS = (EditedClassifier, RestartClassifier)
 PUBLISHED = ("BadTeacher", "IAU", "LAF", "Potion", "SCRUB", "SSD", "SalUn")
@@ -368,14 +369,14 @@ def run_scenario(
         )
     rows.append({"model": "before", "seconds": 0.0, "share": 0.0, **figures.of(original[0], everyone)})
     for called, method in methods(task, name, FrozenEstimator(original[0]), seed).items():
-        place = f"{called} {_made_of(method)}"
+        place = f"{called} {made_of(method)}"
         found, _ = trained(place, partial(_measured, figures, method, everyone, trained.clock))
         rows.append({"model": called, **found})
         print(f"{task.name} {seed} {name}: {called} {found.get('seconds', 0):.1f} s", flush=True)
     return pd.DataFrame(rows).assign(scenario=name, seed=seed)
 
 
-def _made_of(method: EditedClassifier) -> str:
+def made_of(method: EditedClassifier) -> str:
     """Hash of a method's settings, and of the files in which its own classes are written."""
     settings = {name: value for name, value in method.get_params(deep=False).items() if name != "estimator"}
     files = {inspect.getfile(kind) for kind in type(method).__mro__ if "mlunlearn.approximate" in kind.__module__}
@@ -435,11 +436,10 @@ def key_of(**settings: Any) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def arguments(description: str | None) -> argparse.ArgumentParser:
+def arguments(description: str | None, names: Sequence[str] = SCENARIOS) -> argparse.ArgumentParser:
     """Options that every task has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    names = ["class", "random", "mislabelled", "backdoor", "memorised", "confusion"]
-    parser.add_argument("--scenarios", nargs="+", choices=names, default=names)
+    parser.add_argument("--scenarios", nargs="+", choices=names, default=list(names))
     parser.add_argument("--resume", type=Path, default=RESULTS.parent / ".models", help="folder of trained models")
     return parser
