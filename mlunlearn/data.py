@@ -19,6 +19,7 @@ from scipy import sparse
 from mlunlearn._compat import _safe_indexing
 from mlunlearn.checksums import checksums_of_rows, combined
 from mlunlearn.exceptions import DataChangedError
+from mlunlearn.frame_types import in_types
 from mlunlearn.items import Items
 from mlunlearn.row_labels import drop_unused_labels, labels_of, sum_of_labels, used_alone
 from mlunlearn.twins import Twins
@@ -170,6 +171,15 @@ class Chunk(NamedTuple):
             return take_rows(self.X, self.file_rows[places])
         return take_rows(getattr(self, name), places)
 
+    def refuse_other_length(self) -> None:
+        """Refuse the caller's data if rows were deleted in it."""
+        if self.file_rows is None and self.X.shape[0] != len(self.positions):
+            raise DataChangedError(
+                f"The data given to fit had {len(self.positions)} rows and has {self.X.shape[0]}: rows were deleted in "
+                "place, so positions point elsewhere. Give back the rows that are left and name the deleted ones, "
+                "attach_data(X, y, erased=rows), then unlearn them."
+            )
+
     def take(self, places: np.ndarray) -> Chunk:
         """Copy the rows at these places; what is on disk stays there."""
         taken = Chunk(*(take_rows(values, places) for values in self._replace(X=None)))
@@ -218,6 +228,7 @@ class TrainingData:
         sums = _checksums(positions, inputs, y, weight)
         self._chunks = [Chunk(positions, X, y, weight, file_rows, sums, codes, groups, labels_of(X))]
         self._chunk_size = 0  # positions of a chunk, once there are several
+        self._dtypes = X.dtypes if isinstance(X, pd.DataFrame) else None
         self.erased: Any = None  # rows that are still to be forgotten, of which nothing is held
 
     @property
@@ -230,7 +241,7 @@ class TrainingData:
         """All inputs that are held; those of the caller as long as nothing was forgotten."""
         first = self._chunks[0]
         if first.file_rows is None:
-            return self._column("X")
+            return in_types(self._column("X"), self._dtypes)
         rows = self._column("file_rows")
         return first.X if len(rows) == len(first.X) else take_rows(first.X, rows)
 
@@ -328,14 +339,16 @@ class TrainingData:
             raise DataChangedError("Rows that were erased before attach_data(..., erased=rows) can only be forgotten.")
         if len(self._chunks) == 1:
             [chunk] = self._chunks
+            chunk.refuse_other_length()
             places = chunk.places(positions)
-            return [chunk.column(name, places) for name in names]
+            return [in_types(chunk.column(name, places), self._dtypes) for name in names]
         order = np.argsort(positions, kind="stable")
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         found = [(chunk, chunk.places(some)) for chunk, some in self._by_chunk(positions[order])]
         found = found or [(self._chunks[0], np.arange(0))]
-        return [take_rows(join_rows([chunk.column(name, places) for chunk, places in found]), back) for name in names]
+        columns = [join_rows([chunk.column(name, places) for chunk, places in found]) for name in names]
+        return [in_types(take_rows(column, back), self._dtypes) for column in columns]
 
     def _by_chunk(self, positions: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray]]:
         """Deal ascending positions out to the chunks they are in."""
