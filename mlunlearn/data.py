@@ -9,7 +9,6 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from mmap import mmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from mlunlearn._compat import _safe_indexing
 from mlunlearn.checksums import checksums_of_rows, combined
 from mlunlearn.exceptions import DataChangedError
 from mlunlearn.frame_types import in_types
+from mlunlearn.holding import bytes_of_a_row, is_on_disk
 from mlunlearn.items import Items
 from mlunlearn.row_labels import drop_unused_labels, labels_of, sum_of_labels, used_alone
 from mlunlearn.twins import Twins
@@ -65,14 +65,6 @@ def join_rows(parts: list[Any]) -> Any:
     if isinstance(first, pd.Index):
         return first.append(parts[1:])
     return sparse.vstack(parts, format="csr") if sparse.issparse(first) else pd.concat(parts)
-
-
-def _is_on_disk(X: Any) -> bool:
-    while isinstance(X, np.ndarray):
-        if isinstance(X, np.memmap):
-            return True
-        X = X.base
-    return isinstance(X, mmap)
 
 
 @dataclass(frozen=True)
@@ -224,7 +216,7 @@ class TrainingData:
             self._labels, codes = np.unique(y, return_inverse=True)
             codes = codes.reshape(-1).astype(np.min_scalar_type(len(self._labels)))
         self._label_counts: Any = None if codes is None else np.bincount(codes)
-        file_rows = np.arange(n) if _is_on_disk(X) else None
+        file_rows = np.arange(n) if is_on_disk(X) else None
         sums = _checksums(positions, inputs, y, weight)
         self._chunks = [Chunk(positions, X, y, weight, file_rows, sums, codes, groups, labels_of(X))]
         self._chunk_size = 0  # positions of a chunk, once there are several
@@ -398,15 +390,7 @@ def _cut(whole: Chunk, places: np.ndarray) -> tuple[list[Chunk], int]:
     """Copy rows into chunks of one number of positions each; data of an unknown kind stays in one piece."""
     if not (isinstance(whole.X, (np.ndarray, pd.DataFrame)) or sparse.issparse(whole.X)):
         return [whole.take(places)], int(whole.positions[-1]) + 1
-    size = max(CHUNK_BYTES // _bytes_of_a_row(whole.X), 16)
+    size = max(CHUNK_BYTES // bytes_of_a_row(whole.X), 16)
     ends = np.arange(0, whole.positions[-1] + 1 + size, size)
     parts = np.searchsorted(whole.positions[places], ends).tolist()
     return [whole.take(places[start:stop]) for start, stop in pairwise(parts)], size
-
-
-def _bytes_of_a_row(X: Any) -> int:
-    if sparse.issparse(X):
-        return max((X.data.nbytes + X.indices.nbytes) // X.shape[0], 1)
-    if isinstance(X, pd.DataFrame):
-        return max(8 * X.shape[1], 1)
-    return max(X.nbytes // len(X), 1)
