@@ -244,10 +244,15 @@ def _published(name: str, scenario: str) -> dict[str, str]:
     return {}
 
 
+def fitted(method: EditedClassifier, train: Data, task: Task) -> EditedClassifier:
+    """Give a method the training data, and the rows held out where it takes some."""
+    held_out = {"held_out": task.held_out} if method.takes_held_out or "held_out" in method.needs else {}
+    return method.fit(*train, **held_out)
+
+
 def forget(method: EditedClassifier, scenario: Scenario, task: Task) -> EditedClassifier:
     """Have a method serve the request."""
-    held_out = {"held_out": task.held_out} if method.takes_held_out or "held_out" in method.needs else {}
-    method.fit(*scenario.train, **held_out)
+    fitted(method, scenario.train, task)
     return method.unlearn(classes=list(scenario.classes)) if scenario.classes else method.unlearn(scenario.asked)
 
 

@@ -23,7 +23,18 @@ import pandas as pd
 import torch
 from sklearn.frozen import FrozenEstimator
 
-from benchmarks.classification import Figures, Scenario, Task, arguments, fit, key_of, made_of, methods, scenarios
+from benchmarks.classification import (
+    Figures,
+    Scenario,
+    Task,
+    arguments,
+    fit,
+    fitted,
+    key_of,
+    made_of,
+    methods,
+    scenarios,
+)
 from benchmarks.common import Trained, write_results
 from mlunlearn.approximate import EditedClassifier
 
@@ -47,11 +58,6 @@ def measured(stages: list[Figures], requests: list[np.ndarray], make: Callable[[
     task, train = stages[0].task, stages[0].scenario.train
     everyone = list(range(N_REFERENCES))
 
-    def fitted() -> EditedClassifier:
-        method = make()
-        held_out = {"held_out": task.held_out} if method.takes_held_out or "held_out" in method.needs else {}
-        return method.fit(*train, **held_out)
-
     def told(model: EditedClassifier, number: int) -> dict[str, Any]:
         share = float(sum(receipt.retrained_share for receipt in model.receipts_))
         figures = stages[number - 1] if number != JOINT else stages[-1]
@@ -59,10 +65,10 @@ def measured(stages: list[Figures], requests: list[np.ndarray], make: Callable[[
 
     found: list[dict[str, Any]] = []
     try:
-        model = fitted()
+        model = fitted(make(), train, task)
         for number, mask in enumerate(requests, start=1):
             found.append(told(model.unlearn(mask), number))
-        found.append(told(fitted().unlearn(np.logical_or.reduce(requests)), JOINT))
+        found.append(told(fitted(make(), train, task).unlearn(np.logical_or.reduce(requests)), JOINT))
     except (ValueError, FloatingPointError) as error:  # it does not serve such requests, or its numbers overflow
         found.append({"request": len(found) + 1, "refused": str(error)})
     return found

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 
 from mlunlearn.audit._preparation.encode import collect
-from mlunlearn.audit._preparation.references import joins_models
+from mlunlearn.audit._preparation.references import algorithm_of, joins_models
 from mlunlearn.audit._preparation.study import prepare
 from mlunlearn.audit.controls import CONTINUED, FROM_SCRATCH, train_controls
 from mlunlearn.audit.judge import Judge
@@ -22,7 +20,6 @@ from mlunlearn.audit.predictions import ByData, Outputs, Predictions
 from mlunlearn.audit.run import check_settings, cost_of
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
 from mlunlearn.seeds import root_seed
-from mlunlearn.training import as_estimator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -269,22 +266,11 @@ def _other_algorithms(flat: Mapping[str, Any], references: Sequence[Any] | None)
     others = [
         name
         for name, model in flat.items()
-        if _learns_in(model) is not _learns_in(first)
+        if algorithm_of(model) != algorithm_of(first)
         or (type(model) is not type(first) and (joins_models(model) or joins_models(first)))
     ]
     what = f"{', '.join(others)}: other algorithms than {type(first).__name__}, whose models the references are"
     return [f"{what}; even an exact model of another algorithm is distinguishable."] if others else []
-
-
-def _learns_in(model: Any) -> type:
-    """What learns inside an unlearner, at the end of a pipeline and however it was handed over; else the model."""
-    while True:
-        if isinstance(model, Pipeline):
-            model = model.steps[-1][1]
-        elif hasattr(model, "unlearn") or isinstance(model, FrozenEstimator):
-            model = model.estimator if hasattr(model, "estimator") else None
-        else:
-            return type(as_estimator(model))
 
 
 def _named(models: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:
