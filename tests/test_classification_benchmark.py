@@ -128,8 +128,12 @@ def test_answers_of_a_method_are_kept_under_its_settings_and_its_code(monkeypatc
     assert made != classification.made_of(FineTuneClassifier(frozen, lr=0.2, random_state=0))
     assert made != classification.made_of(RestartClassifier(frozen, lr=0.1, random_state=0))
     read = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda file, **options: read(file, **options) + "# changed")
-    assert made != classification.made_of(FineTuneClassifier(frozen, lr=0.1, random_state=0))
+    for addition, same in (("# a comment", True), ("\nfinal_step = 0.5\n", False)):
+        monkeypatch.setattr(Path, "read_text", lambda file, more=addition, **options: read(file, **options) + more)
+        assert same == (made == classification.made_of(FineTuneClassifier(frozen, lr=0.1, random_state=0)))
+    documented = classification._code('class A:\n    """Word."""\n\n    x = 1\n')
+    assert documented == classification._code('class A:\n    """Other word."""\n    x = 1  # one\n')
+    assert documented != classification._code('class A:\n    """Word."""\n\n    x = 2\n')
 
 
 class Overflows(FineTuneClassifier):
