@@ -35,6 +35,8 @@ def test_scenarios_change_and_ask_for_what_they_say(task):
     assert scores[made["memorised"].asked].min() >= 2 * len(y) / 3 - 1
     for name in ("backdoor", "confusion"):
         assert made[name].asked.sum() == pytest.approx(classification.DISCOVERED * made[name].gone.sum(), abs=1)
+    assert made["class"].concerned == made["class"].classes == (task.forgotten_class,)
+    assert made["confusion"].concerned == task.pair
     wrong = made["mislabelled"]
     assert (wrong.train[1][wrong.gone] != y[wrong.gone]).all()
     assert (wrong.matched[1] != wrong.corrected[1]).all()
