@@ -159,8 +159,8 @@ def _sentences(table: pd.DataFrame, over: dict[str, np.ndarray], refused: pd.Dat
     said = [
         f"Nearer than both controls{seeds}: {_list(best)}.",
         f"Within a tenth of doing nothing: {_list(idle)}.",
-        f"Harm (on what stays, five points of accuracy under both retraining and doing nothing; or a tenth further from "
-        f"retraining than doing nothing): {_list(harm)}.",
+        f"Harm (on what stays, five points of accuracy under both retraining and doing nothing; or a tenth further "
+        f"from retraining than doing nothing): {_list(harm)}.",
     ]
     if _measured("probe", table):
         said += _hidden(table, methods)

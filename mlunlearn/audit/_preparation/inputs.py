@@ -226,7 +226,7 @@ def check_learned_from(model: Any, train: Train, forgotten: NDArray[np.bool_], n
         return
     retained = np.flatnonzero(~forgotten)
     given = model._check_training_input(train.X, train.y, train.weight, reset=False)
-    held = TrainingData(*given, None if train.complete else retained)
+    held = TrainingData(*given, positions=None if train.complete else retained)
     try:
         model._refuse_other_data(held.without(np.flatnonzero(forgotten)) if train.complete else held)
     except DataChangedError as error:
