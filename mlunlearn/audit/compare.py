@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 
 from mlunlearn.audit._preparation.encode import collect
 from mlunlearn.audit._preparation.references import joins_models
@@ -20,6 +22,7 @@ from mlunlearn.audit.predictions import ByData, Outputs, Predictions
 from mlunlearn.audit.run import check_settings, cost_of
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
 from mlunlearn.seeds import root_seed
+from mlunlearn.training import as_estimator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -266,10 +269,22 @@ def _other_algorithms(flat: Mapping[str, Any], references: Sequence[Any] | None)
     others = [
         name
         for name, model in flat.items()
-        if type(model) is not type(first) and (joins_models(model) or joins_models(first))
+        if _learns_in(model) is not _learns_in(first)
+        or (type(model) is not type(first) and (joins_models(model) or joins_models(first)))
     ]
     what = f"{', '.join(others)}: other algorithms than {type(first).__name__}, whose models the references are"
     return [f"{what}; even an exact model of another algorithm is distinguishable."] if others else []
+
+
+def _learns_in(model: Any) -> type:
+    """What learns inside an unlearner, at the end of a pipeline and however it was handed over; else the model."""
+    while True:
+        if isinstance(model, Pipeline):
+            model = model.steps[-1][1]
+        elif hasattr(model, "unlearn") or isinstance(model, FrozenEstimator):
+            model = model.estimator if hasattr(model, "estimator") else None
+        else:
+            return type(as_estimator(model))
 
 
 def _named(models: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:

@@ -432,6 +432,16 @@ class TestReferencesAreMadeAsTheModelWas:
         assert "sharded: other algorithms than Retrain" in str(compared)
         assert "single: other" not in str(compared)
 
+    def test_a_comparison_names_models_in_which_something_else_learns(self, data):
+        X, y = data
+        both = {
+            name: Retrain(inside, random_state=1).fit(X[:N], y[:N]).unlearn(range(F))
+            for name, inside in {"tree": DecisionTreeClassifier(), "bayes": make_pipeline(GaussianNB())}.items()
+        }
+        compared = compare(both, X[N:], y[N:], train=(X[:N], y[:N]), n_references=2, random_state=0)
+        assert "bayes: other algorithms" in str(compared)
+        assert "tree: other" not in str(compared)
+
 
 class TestUnseenRowsThatWereTrainedOn:
     @pytest.fixture

@@ -225,8 +225,8 @@ def check_learned_from(model: Any, train: Train, forgotten: NDArray[np.bool_], n
     if not hasattr(model, "_refuse_other_data"):
         return
     retained = np.flatnonzero(~forgotten)
-    given = model._check_training_input(train.X, train.y, train.weight, reset=False)
-    held = TrainingData(*given, positions=None if train.complete else retained)
+    X, y, weight = model._check_training_input(train.X, train.y, train.weight, reset=False)
+    held = TrainingData(X, y, weight, positions=None if train.complete else retained)
     try:
         model._refuse_other_data(held.without(np.flatnonzero(forgotten)) if train.complete else held)
     except DataChangedError as error:
