@@ -30,7 +30,7 @@ FIGURES = {
 }
 WORDS = {"as a retrained model": "as retrained", "distinguishable from one": "distinguishable"}
 YARDSTICKS = ("retrained", "null", "before")
-NOTHING, HARM = 0.1, 0.05
+NOTHING, HARM, TOLD_APART = 0.1, 0.05, 0.03
 
 
 def classification() -> str:
@@ -185,13 +185,20 @@ def _hidden(table: pd.DataFrame, methods: list[str]) -> list[str]:
         if mean["accuracy_forget"][model] < 0.01 and mean["accuracy_kept"][model] > kept - 0.01
     ]
     cheap = [model for model in clean if mean["share"][model] < 0.1]
-    middle = (probe + mean["probe"]["before"]) / 2
-    hiding = [model for model in clean if mean["probe"][model] > middle]
+    before = mean["probe"]["before"]
+    hiding = [model for model in clean if mean["probe"][model] > (probe + before) / 2]
+    said = (
+        f"Of these only hide the class (their probe is nearer to that of doing nothing, {before:.3f}, than to that of "
+        f"retraining, {probe:.3f}): {_list(hiding)}."
+    )
+    if before - probe < TOLD_APART:
+        said = (
+            f"The probe cannot tell here which only hide it: {before:.3f} of doing nothing, {probe:.3f} of retraining."
+        )
     return [
         f"Under 1 % on forgotten rows and within a point of retraining on kept classes: {_list(clean)}; with less than "
         f"a tenth of the samples: {_list(cheap)}.",
-        f"Of these only hide the class (their probe is nearer to that of doing nothing, {mean['probe']['before']:.3f}, "
-        f"than to that of retraining, {probe:.3f}): {_list(hiding)}.",
+        said,
     ]
 
 

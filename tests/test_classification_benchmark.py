@@ -226,8 +226,11 @@ def test_sentences_name_what_hides_a_class_and_what_heals():
         "within a point of retraining on kept classes: Hides, Slow; with less than a tenth of the samples: Hides."
         in said
     )
-    assert "than to that of retraining, 0.700): Hides." in said
+    assert "retraining, 0.700): Hides." in said
     assert "are won by: Slow; the most by Slow (0.850)." in said
+    table.loc[table["model"] == "before", "probe"] = 0.71
+    said = tables_classification._sentences(table, over, table[:0])
+    assert "The probe cannot tell here which only hide it: 0.710 of doing nothing, 0.700 of retraining." in said
 
 
 def test_requests_in_a_row_are_compared_with_a_joint_one():
