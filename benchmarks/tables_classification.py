@@ -22,7 +22,7 @@ TITLES = {
 FIGURES = {
     "accuracy_forget": "forgotten",
     "accuracy_retain": "retained",
-    "accuracy_kept": "kept classes",
+    "accuracy_kept": "other classes",
     "accuracy_corrected": "corrected",
     "accuracy_test": "test",
     "attack": "attack AUC",
@@ -30,7 +30,7 @@ FIGURES = {
 }
 WORDS = {"as a retrained model": "as retrained", "distinguishable from one": "distinguishable"}
 YARDSTICKS = ("retrained", "null", "before")
-NOTHING, HARM = 0.1, 0.05
+NOTHING, HARM, TOLD_APART = 0.1, 0.05, 0.03
 
 
 def classification() -> str:
@@ -54,7 +54,7 @@ HOW_TO_READ = (
     "**Forgetting from a trained classifier.** *Distance*: mean total variation between the predictions of a model and "
     "those of the retrained models, on forgotten and on test rows, over that of retrained models among each other (1 "
     "is perfect). *From scratch* and *continued* are controls that read a tenth or a fifth of the samples of "
-    "retraining; *before* does nothing. *Forgotten*, *retained*, *kept classes*, *test*: accuracy, on forgotten rows "
+    "retraining; *before* does nothing. *Forgotten*, *retained*, *other classes*, *test*: accuracy, on forgotten rows "
     "by the labels they were trained with; *corrected*: accuracy on unseen rows of the kind that was manipulated, by "
     "their true labels. *Attack*: AUC of telling forgotten from unseen rows of their kind. *Probe*: balanced accuracy "
     "at which a linear model finds the forgotten class in the embeddings of test rows. *Verdict*: how many seeds the "
@@ -149,7 +149,7 @@ def _controls_of(model: str, table: pd.DataFrame) -> list[str]:
 def _sentences(table: pd.DataFrame, over: dict[str, np.ndarray], refused: pd.DataFrame) -> str:
     accuracy = "accuracy_kept" if _measured("accuracy_kept", table) else "accuracy_test"
     mean = table.groupby("model")[accuracy].mean()
-    floor = _of_retrained(table, accuracy) - HARM
+    floor = min(_of_retrained(table, accuracy), mean["before"]) - HARM
     before = float(np.nanmean(over["before"]))
     methods = [model for model in order(table, over) if model not in YARDSTICKS and not is_control(model)]
     best = [model for model in methods if _beats(model, table) != "no"]
@@ -159,7 +159,8 @@ def _sentences(table: pd.DataFrame, over: dict[str, np.ndarray], refused: pd.Dat
     said = [
         f"Nearer than both controls{seeds}: {_list(best)}.",
         f"Within a tenth of doing nothing: {_list(idle)}.",
-        f"Harm (five points of accuracy on what stays, or further from retraining than doing nothing): {_list(harm)}.",
+        f"Harm (on what stays, five points of accuracy under both retraining and doing nothing; or a tenth further "
+        f"from retraining than doing nothing): {_list(harm)}.",
     ]
     if _measured("probe", table):
         said += _hidden(table, methods)
@@ -184,13 +185,20 @@ def _hidden(table: pd.DataFrame, methods: list[str]) -> list[str]:
         if mean["accuracy_forget"][model] < 0.01 and mean["accuracy_kept"][model] > kept - 0.01
     ]
     cheap = [model for model in clean if mean["share"][model] < 0.1]
-    middle = (probe + mean["probe"]["before"]) / 2
-    hiding = [model for model in clean if mean["probe"][model] > middle]
+    before = mean["probe"]["before"]
+    hiding = [model for model in clean if mean["probe"][model] > (probe + before) / 2]
+    said = (
+        f"Of these only hide the class (their probe is nearer to that of doing nothing, {before:.3f}, than to that of "
+        f"retraining, {probe:.3f}): {_list(hiding)}."
+    )
+    if before - probe < TOLD_APART:
+        said = (
+            f"The probe cannot tell here which only hide it: {before:.3f} of doing nothing, {probe:.3f} of retraining."
+        )
     return [
         f"Under 1 % on forgotten rows and within a point of retraining on kept classes: {_list(clean)}; with less than "
         f"a tenth of the samples: {_list(cheap)}.",
-        f"Of these only hide the class (their probe is nearer to that of doing nothing, {mean['probe']['before']:.3f}, "
-        f"than to that of retraining, {probe:.3f}): {_list(hiding)}.",
+        said,
     ]
 
 

@@ -42,7 +42,8 @@ def _part(task: str, found: dict, name: object, table: pd.DataFrame) -> str:
     refused = [] if "refused" not in table else table.loc[table["refused"].notna(), "model"].unique().tolist()
     served = table[~table["model"].isin(refused)]
     over = over_null(served)
-    models = sorted(set(served["model"]) - {"retrained"}, key=lambda model: _place(model, over))
+    models = [model for model in dict.fromkeys(served["model"]) if model != "retrained"]
+    models.sort(key=lambda model: _place(model, over))
     lines = ["| " + " | ".join(cells) + " |" for cells in (HEAD, ["---"] * len(HEAD))]
     for model in models:
         lines.append("| " + " | ".join(_row(model, served[served["model"] == model], over)) + " |")

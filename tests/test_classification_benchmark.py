@@ -35,6 +35,8 @@ def test_scenarios_change_and_ask_for_what_they_say(task):
     assert scores[made["memorised"].asked].min() >= 2 * len(y) / 3 - 1
     for name in ("backdoor", "confusion"):
         assert made[name].asked.sum() == pytest.approx(classification.DISCOVERED * made[name].gone.sum(), abs=1)
+    assert made["class"].concerned == made["class"].classes == (task.forgotten_class,)
+    assert made["confusion"].concerned == task.pair
     wrong = made["mislabelled"]
     assert (wrong.train[1][wrong.gone] != y[wrong.gone]).all()
     assert (wrong.matched[1] != wrong.corrected[1]).all()
@@ -128,8 +130,12 @@ def test_answers_of_a_method_are_kept_under_its_settings_and_its_code(monkeypatc
     assert made != classification.made_of(FineTuneClassifier(frozen, lr=0.2, random_state=0))
     assert made != classification.made_of(RestartClassifier(frozen, lr=0.1, random_state=0))
     read = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda file, **options: read(file, **options) + "# changed")
-    assert made != classification.made_of(FineTuneClassifier(frozen, lr=0.1, random_state=0))
+    for addition, same in (("# a comment", True), ("\nfinal_step = 0.5\n", False)):
+        monkeypatch.setattr(Path, "read_text", lambda file, more=addition, **options: read(file, **options) + more)
+        assert same == (made == classification.made_of(FineTuneClassifier(frozen, lr=0.1, random_state=0)))
+    documented = classification._code('class A:\n    """Word."""\n\n    x = 1\n')
+    assert documented == classification._code('class A:\n    """Other word."""\n    x = 1  # one\n')
+    assert documented != classification._code('class A:\n    """Word."""\n\n    x = 2\n')
 
 
 class Overflows(FineTuneClassifier):
@@ -220,8 +226,11 @@ def test_sentences_name_what_hides_a_class_and_what_heals():
         "within a point of retraining on kept classes: Hides, Slow; with less than a tenth of the samples: Hides."
         in said
     )
-    assert "than to that of retraining, 0.700): Hides." in said
+    assert "retraining, 0.700): Hides." in said
     assert "are won by: Slow; the most by Slow (0.850)." in said
+    table.loc[table["model"] == "before", "probe"] = 0.71
+    said = tables_classification._sentences(table, over, table[:0])
+    assert "The probe cannot tell here which only hide it: 0.710 of doing nothing, 0.700 of retraining." in said
 
 
 def test_requests_in_a_row_are_compared_with_a_joint_one():
