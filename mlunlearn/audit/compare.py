@@ -17,6 +17,7 @@ from mlunlearn.audit._preparation.study import prepare
 from mlunlearn.audit.controls import CONTINUED, FROM_SCRATCH, train_controls
 from mlunlearn.audit.judge import Judge
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
+from mlunlearn.audit.printing import agreement_note
 from mlunlearn.audit.run import check_settings, cost_of
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
 from mlunlearn.seeds import root_seed
@@ -162,6 +163,7 @@ def compare(
 
         - ``verdict``, and ``residue``: the share of the forgotten rows that would have been found;
         - ``membership``, ``agreement``, ``excess distance``, ``performance``: declared differences to the references;
+          ``identity`` where references agree in every answer, see `mlunlearn.audit.audit`;
         - ``accuracy forget``, ``accuracy test`` (or ``error``);
         - ``distance``: mean distance of the predictions on forgotten rows to those of the references (total variation,
           from 0 to 1, or absolute); the row ``retrained`` has the references' own;
@@ -247,6 +249,8 @@ def compare(
         if len(rows[name]) > 1 and found is not None:
             table[name] |= _spread(judge, found, rows[name], [len(training) for training in trainings])
     notes = [*notes, *_other_algorithms(flat, references)]
+    if judge.retraining is not None:
+        notes.append(agreement_note(len(study.references), alpha))
     fits = [answers.seconds for answers in study.references]
     table[RETRAINED] = _row(judge, None, list(study.predictions.references), float(np.mean(fits)))
     order = [*nested, *(name for name in table if name not in nested)]
@@ -363,7 +367,7 @@ def _quality(judge: Judge, said: ByData, data: str) -> float:
 
 def _spread(judge: Judge, found: Any, said: list[ByData], sizes: list[int]) -> dict[str, float]:
     """Standard deviations of the membership statistic by a one-way analysis of variance."""
-    values = [judge.verdict(one, found).statistics[0].difference.estimate for one in said]
+    values = [judge.membership([one], found).difference.estimate for one in said]
     parts: list[NDArray[np.float64]] = np.split(np.array(values), np.cumsum(sizes)[:-1])
     within_df = sum(n - 1 for n in sizes)
     within = sum(float(np.sum((part - part.mean()) ** 2)) for part in parts) / within_df if within_df else np.nan

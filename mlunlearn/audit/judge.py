@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlunlearn.audit.attacks.errors import target_kinds
 from mlunlearn.audit.exchangeability import Comparability, comparability
+from mlunlearn.audit.identity import answers_of_retraining, identity_statistic
 from mlunlearn.audit.metrics.signals import logit_scaled_confidence
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
 from mlunlearn.audit.statistics import (
@@ -23,6 +25,7 @@ from mlunlearn.audit.statistics import (
 from mlunlearn.audit.verdict import Verdict, decide
 
 Floats = NDArray[np.float64]
+NO_FORGOTTEN = "membership, agreement and distance: they need the forgotten rows"
 
 
 @dataclass(frozen=True)
@@ -88,32 +91,32 @@ class Judge:
             At the stated error rate.
         """
         said: list[ByData] = [models] if isinstance(models, Mapping) else list(models)
+        if self.retraining is not None:
+            return self._by_identity(said, self.retraining, found)
         statistics, absent = self._of_forgotten(said, found)
         statistics.append(self._level(said, "test"))
         if found is None and "retain" in self.predictions.sizes:
             statistics.append(self._level(said, "retain"))
         return decide(statistics, alpha=self.alpha, residue=self.residue, absent=absent)
 
+    @cached_property
+    def retraining(self) -> ByData | None:
+        """What every reference says, where they all say the same; None where training depends on the seed."""
+        return answers_of_retraining(self.predictions)
+
+    def _by_identity(self, said: list[ByData], retraining: ByData, found: Comparability | None) -> Verdict:
+        """Where all references agree, a model gives the same answers or it is another; two of them hardly show that."""
+        statistics = [identity_statistic(self.predictions, said, retraining)]
+        absent = [NO_FORGOTTEN] if found is None else []
+        if found is not None and len(self.predictions.references) < 3:
+            statistics.insert(0, self.membership(said, found))
+        return decide(statistics, alpha=self.alpha, residue=self.residue, absent=absent)
+
     def _of_forgotten(self, said: list[ByData], found: Comparability | None) -> tuple[list[Statistic], list[str]]:
         if found is None:
-            return [], ["membership, agreement and distance: they need the forgotten rows"]
+            return [], [NO_FORGOTTEN]
         references, original = self.predictions.references, self.predictions.original
-        how: dict[str, Any] = {
-            "strata": found.strata,
-            "groups": self._groups(),
-            "exchangeable": found.how,
-            "random_state": self.seed,
-        }
-        mask = self._is_forget()
-        membership = membership_statistic(
-            np.array([self._membership(outputs) for outputs in said]),
-            np.array([self._membership(outputs) for outputs in references]),
-            mask,
-            original=None if original is None else self._membership(original),
-            **how,
-        )
-        if original is None:
-            membership = self._with_stand_in(membership)
+        membership, mask = self.membership(said, found), self._is_forget()
         if len(references) < 3:
             return [membership], ["agreement and distance: they need at least three references"]
         among = np.zeros((len(references), len(references), len(mask)))
@@ -126,9 +129,43 @@ class Judge:
             among,
             mask,
             original=None if original is None else self._to_references(original),
-            **how,
+            **self._how(found),
         )
         return [membership, agreement, distance_statistic(to_references, among)], []
+
+    def membership(self, said: Sequence[ByData], found: Comparability) -> Statistic:
+        """Compare how well forgotten rows are told from unseen ones.
+
+        Parameters
+        ----------
+        said : sequence of mapping of str to Outputs
+            What the audited model said, or the models of one method.
+        found : Comparability
+            How forgotten and unseen rows are compared.
+
+        Returns
+        -------
+        Statistic
+            See `mlunlearn.audit.membership_statistic`.
+        """
+        original = self.predictions.original
+        statistic = membership_statistic(
+            np.array([self._membership(outputs) for outputs in said]),
+            np.array([self._membership(outputs) for outputs in self.predictions.references]),
+            self._is_forget(),
+            original=None if original is None else self._membership(original),
+            **self._how(found),
+        )
+        return self._with_stand_in(statistic) if original is None else statistic
+
+    def _how(self, found: Comparability) -> dict[str, Any]:
+        """How rows are compared, in the words of the statistics."""
+        return {
+            "strata": found.strata,
+            "groups": self._groups(),
+            "exchangeable": found.how,
+            "random_state": self.seed,
+        }
 
     def _with_stand_in(self, statistic: Statistic) -> Statistic:
         """Without the original, retained rows show how rows look that a model has learned from."""

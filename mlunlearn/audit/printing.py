@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlunlearn.audit.identity import answers_of_retraining
 from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
 from mlunlearn.audit.predictions import Predictions
 from mlunlearn.audit.table import Row
@@ -66,13 +67,9 @@ def title_of(about: Mapping[str, Any]) -> str:
 
 def notes_on(predictions: Predictions, verdict: Verdict) -> tuple[str, ...]:
     """What a reader has to know: references that agree, and what few of them cannot show."""
+    if answers_of_retraining(predictions) is not None:
+        return (agreement_note(len(predictions.references), verdict.alpha),)
     notes = []
-    first, second = predictions.references[:2]
-    if all(_same(first[name], second[name]) for name in predictions.sizes):
-        notes.append(
-            "The retrained models agree in every output: training does not depend on the seed, so a perfect "
-            "unlearner's distances are 0."
-        )
     if len(predictions.references) < FEW and verdict.residue is not None:
         found = (
             "even a model that forgot nothing would mostly not be found"
@@ -88,6 +85,17 @@ def notes_on(predictions: Predictions, verdict: Verdict) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def agreement_note(n_references: int, alpha: float) -> str:
+    """What references that agree in every answer say."""
+    needed = int(np.ceil(alpha**-0.5)) - 2
+    more = f" That takes {needed} of them, and there are {n_references}." if n_references < needed else ""
+    return (
+        "The retrained models agree in every answer: as far as they show, training does not depend on the seed. So a "
+        "model that has forgotten gives these very answers, up to rounding, and one row that it answers otherwise "
+        f"tells it apart.{more}"
+    )
+
+
 def remarks_on(cost: Mapping[str, float], about: Mapping[str, Any]) -> list[str]:
     """Time against retraining, and forgotten rows with twins, where either is known."""
     remarks = []
@@ -99,12 +107,6 @@ def remarks_on(cost: Mapping[str, float], about: Mapping[str, Any]) -> list[str]
             "model can forget."
         )
     return remarks
-
-
-def _same(a: Any, b: Any) -> bool:
-    if not np.array_equal(a.labels, b.labels):
-        return False
-    return a.proba is None or b.proba is None or np.array_equal(a.proba, b.proba)
 
 
 def _text(interval: BootstrapInterval | None) -> str:

@@ -150,6 +150,11 @@ def audit(
     references, four at more), and of 2.5 where exchangeability is known. For the performance, or where rows are not
     alike, it is 25, 8.9, 4.3 and 3.1 standard deviations of retrained models.
 
+    Where training does not depend on a seed, as with nearest neighbours, references agree in every answer, and there is
+    no spread to compare with. The one declared statistic is then *identity*, the share of all rows that the model
+    answers otherwise than they do by more than rounding: one row tells it apart. That K references agree by chance is
+    allowed for by a p-value of 1 / (K + 2)^2, so that it takes three at 5 %; with two, *membership* is tested as well.
+
     The residue that would have been found comes from the original's own difference, shared out over the forgotten rows,
     at a chance of 80 %.
 

@@ -69,6 +69,10 @@ class Statistic:
         What a larger value means, in words.
     smaller : str, default="smaller"
         What a smaller value means.
+    n_decisive : int or None, default=None
+        Where one row that differs decides: forgotten rows that a model which holds them answers otherwise.
+    decisive_p : float, default=0.0
+        The p-value of a model that answers such a row otherwise.
 
     Examples
     --------
@@ -86,6 +90,8 @@ class Statistic:
     member_variance: float = 0.0
     larger: str = "larger"
     smaller: str = "smaller"
+    n_decisive: int | None = None
+    decisive_p: float = 0.0
 
     @property
     def value(self) -> float:
@@ -112,6 +118,9 @@ class Statistic:
         """
         if self.member_effect is None:
             return None
+        if self.n_decisive is not None:  # one of these rows must be among those that are held
+            found_at_all = self.n_decisive > 0 and self.decisive_p <= level
+            return float(1.0 - (1.0 - POWER) ** (1.0 / self.n_decisive)) if found_at_all else float("inf")
         shares = np.linspace(0.01, 1.0, 100)
         mixture = shares * (1.0 - shares) * self.member_variance
         spread = np.sqrt(self.difference.standard_error**2 + mixture)

@@ -78,7 +78,15 @@ def ask(model: Any, sources: Mapping[str, Source], seconds: float = float("nan")
     for said in (labels, proba or {}):
         for data, values in said.items():
             _check_answer(values, len(sources[data].y), f"{name} ({type(model).__name__})", data)
-    return Answers(getattr(model, "classes_", None), labels, proba, getattr(model, "seed_", None), seconds)
+    return Answers(getattr(model, "classes_", None), labels, proba, seed_of(model), seconds)
+
+
+def seed_of(model: Any) -> int | None:
+    """Seed that a model was trained with, where it says so."""
+    seed = getattr(model, "seed_", None)
+    if seed is None and not hasattr(model, "unlearn"):
+        seed = getattr(model, "random_state", None)
+    return int(seed) if isinstance(seed, (int, np.integer)) else None
 
 
 def rows_for_model(model: Any, X: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.audit._preparation.oracles import Answers
+from mlunlearn.audit._preparation.oracles import Answers, seed_of
 from mlunlearn.training import as_estimator
 
 # Parameters that decide how a model is trained, not which one comes out.
@@ -87,7 +87,10 @@ def joins_models(model: Any) -> bool:
 
 
 def check_answers(models: Mapping[str, Answers], references: list[Answers]) -> None:
-    """Refuse models that answer every row alike where seeds make a difference: they are one model, given twice.
+    """Refuse models that answer every row alike where others do not: they are one model, given twice.
+
+    Models that say that they were trained with different seeds may agree by chance, such as small trees, and pass; so
+    do references that all agree, where training does not depend on the seed.
 
     Parameters
     ----------
@@ -102,12 +105,23 @@ def check_answers(models: Mapping[str, Answers], references: list[Answers]) -> N
         If two models are one, or a reference is an audited model.
     """
     pairs = list(combinations(references, 2))
-    alike = [_same(a, b) for a, b in pairs]
-    if any(alike) and not all(alike):
-        raise ValueError("two of the references give the same answers and others do not: one model is there twice.")
+    if all(_same(a, b) for a, b in pairs):
+        return
+    if any(_same(a, b) and not _seeds_differ(a, b) for a, b in pairs):
+        raise ValueError(
+            "two of the references give the same answers and others do not: one model is there twice. If they were "
+            "trained apart and agree by chance, fit each with a random_state of its own, which says so."
+        )
     for name, model in models.items():
-        if not all(alike) and any(_same(model, reference) for reference in references):
-            raise ValueError(f"{name} gives the answers of a reference, row by row: it is the same model.")
+        if any(_same(model, reference) and not _seeds_differ(model, reference) for reference in references):
+            raise ValueError(
+                f"{name} gives the answers of a reference, row by row: it is the same model. If they were trained "
+                "apart and agree by chance, fit each with a random_state of its own, which says so."
+            )
+
+
+def _seeds_differ(a: Answers, b: Answers) -> bool:
+    return a.seed is not None and b.seed is not None and a.seed != b.seed
 
 
 def _same(a: Answers, b: Answers) -> bool:
@@ -160,8 +174,8 @@ def _name(given: Any) -> str:
 
 def _check_independent(models: list[Any], references: list[Any]) -> None:
     """Refuse a model that is there twice: it agrees with itself, which proves nothing."""
-    seeds = [seed for seed in (_seed(reference) for reference in references) if seed is not None]
-    own = {seed for seed in (_seed(model) for model in models) if seed is not None}
+    seeds = [seed for seed in (seed_of(reference) for reference in references) if seed is not None]
+    own = {seed for seed in (seed_of(model) for model in models) if seed is not None}
     everything = [*models, *references]
     repeated = len({id(model) for model in everything}) < len(everything)
     if repeated or len(set(seeds)) < len(seeds) or own & set(seeds):
@@ -169,13 +183,6 @@ def _check_independent(models: list[Any], references: list[Any]) -> None:
             "two of the models (those under audit and the references) are the same or have the same seed; they "
             "would agree by construction. Fit each reference with a random_state of its own."
         )
-
-
-def _seed(model: Any) -> Any:
-    seed = getattr(model, "seed_", None)
-    if seed is None and not hasattr(model, "unlearn"):
-        seed = getattr(model, "random_state", None)
-    return seed if isinstance(seed, (int, np.integer)) else None
 
 
 def _check_excluded(reference: Any, number: int, forgotten: NDArray[np.bool_] | None) -> None:

@@ -1,0 +1,112 @@
+"""Learners that do not depend on a seed: retraining gives one model, and whatever answers otherwise is another.
+
+References that agree in every answer show no difference between seeds that a model could be compared with. Nothing is
+left to estimate: the audited model gives the answers of retraining, or it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlunlearn.audit.intervals.contrast import Difference
+from mlunlearn.audit.predictions import ByData, Outputs, Predictions
+from mlunlearn.audit.statistics import Statistic
+
+Floats = NDArray[np.float64]
+
+__all__ = ["answers_of_retraining", "identity_statistic"]
+
+# Answers are the same up to this share of their scale: that of a probability, or the range of the predicted values.
+# A model that is exact up to rounding, in single precision too, must not be told apart by it.
+ROUNDING = 1e-6
+
+
+def answers_of_retraining(predictions: Predictions) -> ByData | None:
+    """Return what retraining says, where all references say the same.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        What the models said.
+
+    Returns
+    -------
+    mapping of str to Outputs, or None
+        None if references differ on any row by more than rounding.
+    """
+    first, *others = predictions.references
+    return None if any(_differing(predictions, other, first).any() for other in others) else first
+
+
+def identity_statistic(predictions: Predictions, ours: Sequence[ByData], retraining: ByData) -> Statistic:
+    """Compare a model with retraining row by row, where all references agree.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        References, and the original, which shows how many forgotten rows change an answer.
+    ours : sequence of mapping of str to Outputs
+        What the audited model said, or several of one method.
+    retraining : mapping of str to Outputs
+        What every reference said.
+
+    Returns
+    -------
+    Statistic
+        Share of all rows, forgotten, retained and unseen, that the model answers otherwise; 0 is as retrained.
+
+    Notes
+    -----
+    That K references agree does not prove that a further one would. Before they are seen, the chance of a learner that
+    does not depend on the seed is taken to be one half, and else the share of seeds that give the commonest model is
+    as likely to be any number between 0 and 1. Then a further reference differs from K that agree with a chance of
+    1 / (K + 2)^2, which is the p-value of a model that differs: 0.06, 0.04 and 0.02 with two, three and five.
+    """
+    differing = np.mean([_differing(predictions, one, retraining) for one in ours], axis=0)
+    share, n_references = float(differing.mean()), len(predictions.references)
+    p_value = 1.0 if share == 0.0 else 1.0 / (n_references + 2) ** 2
+    statistic = Statistic(
+        "identity: share of rows answered otherwise than by retraining",
+        Difference(share, 0.0, float("inf"), p_value),
+        0.0,
+        larger=(
+            f"it answers {round(float(differing.sum())):,} of {len(differing):,} rows otherwise than retraining does "
+            "with any seed"
+        ),
+        decisive_p=1.0 / (n_references + 2) ** 2,
+    )
+    if predictions.original is None or "forget" not in predictions.sizes:
+        return statistic
+    changed = _differing(predictions, predictions.original, retraining, ("forget",))
+    return replace(statistic, member_effect=float(changed.mean()), n_decisive=int(changed.sum()))
+
+
+def _differing(
+    predictions: Predictions, ours: ByData, theirs: ByData, parts: Sequence[str] | None = None
+) -> NDArray[np.bool_]:
+    """Which rows two models answer otherwise."""
+    parts = list(predictions.sizes) if parts is None else parts
+    scale = np.ones(1) if predictions.task == "classifier" else _ranges(predictions)
+    return np.concatenate([_row_differs(ours[data], theirs[data], predictions, scale) for data in parts])
+
+
+def _row_differs(ours: Outputs, theirs: Outputs, predictions: Predictions, scale: Floats) -> NDArray[np.bool_]:
+    if predictions.task == "regressor":
+        first, second = ours.labels, theirs.labels
+    elif predictions.has_proba and ours.proba is not None and theirs.proba is not None:
+        first, second = ours.proba, theirs.proba
+    else:
+        return np.asarray(ours.labels != theirs.labels)
+    distance = np.abs(np.asarray(first, dtype=float) - second)
+    return np.asarray(distance.reshape(len(distance), -1) > ROUNDING * scale).any(axis=1)
+
+
+def _ranges(predictions: Predictions) -> Floats:
+    """Range of the values that retraining predicts, by output; 1 where it predicts one number."""
+    first = predictions.references[0]
+    widths = np.atleast_1d(np.ptp(np.concatenate([first[data].labels for data in predictions.sizes]), axis=0))
+    return np.where(widths > 0.0, widths, 1.0).astype(float)
