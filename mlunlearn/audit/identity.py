@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mlunlearn.audit.intervals.contrast import Difference
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
-from mlunlearn.audit.statistics import Statistic
+from mlunlearn.audit.statistic import Statistic
 
 Floats = NDArray[np.float64]
 
@@ -100,9 +100,10 @@ def _row_differs(ours: Outputs, theirs: Outputs, predictions: Predictions, scale
     elif predictions.has_proba and ours.proba is not None and theirs.proba is not None:
         first, second = ours.proba, theirs.proba
     else:
-        return np.asarray(ours.labels != theirs.labels)
+        return np.not_equal(ours.labels, theirs.labels)
     distance = np.abs(np.asarray(first, dtype=float) - second)
-    return np.asarray(distance.reshape(len(distance), -1) > ROUNDING * scale).any(axis=1)
+    far: NDArray[np.bool_] = np.any(distance.reshape(len(distance), -1) > ROUNDING * scale, axis=1)
+    return far
 
 
 def _ranges(predictions: Predictions) -> Floats:

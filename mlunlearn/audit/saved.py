@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlunlearn.audit.intervals.contrast import Difference
-from mlunlearn.audit.statistics import Statistic
+from mlunlearn.audit.statistic import Statistic
 from mlunlearn.audit.verdict import Verdict
 
 

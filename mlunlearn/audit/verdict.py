@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from mlunlearn.audit.statistics import Statistic
+from mlunlearn.audit.statistic import Statistic
 
 __all__ = ["Verdict", "decide"]
 
