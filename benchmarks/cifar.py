@@ -199,4 +199,4 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     made_of = {name: getattr(chosen, name) for name in ("images", "epochs", "network", "width", "stride", "device")}
     made = task(*made_of.values())
-    run(made, chosen.seeds, chosen.scenarios, chosen.resume, key_of(**made_of))
+    run(made, chosen.seeds, chosen.scenarios, chosen.resume, key_of(**made_of), chosen.methods)

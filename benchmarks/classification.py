@@ -17,7 +17,7 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -344,9 +344,15 @@ def _attack(said: dict[str, Outputs], sets: dict[str, Data], unseen: str) -> flo
 
 
 def run_scenario(
-    task: Task, name: str, scenario: Scenario, original: tuple[Any, float], seed: int, trained: Trained
+    task: Task,
+    name: str,
+    scenario: Scenario,
+    original: tuple[Any, float],
+    seed: int,
+    trained: Trained,
+    chosen: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Measure every model of a scenario."""
+    """Measure every model of a scenario, or of the methods those that are chosen."""
     X, y = scenario.train
     kept = ~scenario.gone
     fits = [
@@ -363,6 +369,8 @@ def run_scenario(
         )
     rows.append({"model": "before", "seconds": 0.0, "share": 0.0, **figures.of(original[0], everyone)})
     for called, method in methods(task, name, FrozenEstimator(original[0]), seed).items():
+        if chosen and called not in chosen:
+            continue
         found, _ = trained(called, partial(_measured, figures, method, everyone, trained.clock))
         rows.append({"model": called, **found})
         print(f"{task.name} {seed} {name}: {called} {found.get('seconds', 0):.1f} s", flush=True)
@@ -381,8 +389,11 @@ def _measured(
     return {"seconds": seconds, "share": share, **figures.of(model, references)}
 
 
-def run(task: Task, seeds: list[int], wanted: list[str], folder: Path, key: str) -> None:
-    """Measure scenario by scenario, all seeds of one before the next, and write what there is."""
+def run(task: Task, seeds: list[int], wanted: list[str], folder: Path, key: str, chosen: Collection[str] = ()) -> None:
+    """Measure scenario by scenario, all seeds of one before the next, and write what there is.
+
+    Where methods are chosen, rows of the results file that are not measured anew stay in it.
+    """
     torch.set_num_threads(1)
     clock = time.process_time if task.device == "cpu" else time.perf_counter
     tables: list[pd.DataFrame] = []
@@ -393,9 +404,9 @@ def run(task: Task, seeds: list[int], wanted: list[str], folder: Path, key: str)
             scenario = scenarios(task, seed, partial(memorisation, task, seed, trained))[name]()
             place = trained.inside(name)
             original = (place if scenario.own_data else trained)("original", partial(fit, task, scenario.train, seed))
-            tables.append(run_scenario(task, name, scenario, original, seed, place))
+            tables.append(run_scenario(task, name, scenario, original, seed, place, chosen))
             masks.setdefault(name, {})[str(seed)] = _packed(scenario.asked)
-            _write(task, key, seeds, pd.concat(tables), masks)
+            _write(task, key, seeds, pd.concat(tables), masks, keeping=bool(chosen))
 
 
 def _packed(mask: np.ndarray) -> str:
@@ -403,7 +414,14 @@ def _packed(mask: np.ndarray) -> str:
     return base64.b64encode(np.packbits(mask).tobytes()).decode()
 
 
-def _write(task: Task, key: str, seeds: list[int], rows: pd.DataFrame, masks: dict[str, Any]) -> None:
+def _write(task: Task, key: str, seeds: list[int], rows: pd.DataFrame, masks: dict[str, Any], *, keeping: bool) -> None:
+    path = RESULTS / f"classification_{task.name}.json"
+    if keeping and path.exists():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        if earlier["key"] != key:
+            raise ValueError(f"{path.name} holds figures of other models; measure all methods, or move it away.")
+        rows, seeds = _joined(pd.DataFrame(earlier["rows"]), rows), sorted({*earlier["seeds"], *seeds})
+        masks = {name: earlier["asked"].get(name, {}) | masks.get(name, {}) for name in {**earlier["asked"], **masks}}
     results = {
         "task": task.name,
         "note": task.note,
@@ -417,6 +435,12 @@ def _write(task: Task, key: str, seeds: list[int], rows: pd.DataFrame, masks: di
     write_results(f"classification_{task.name}", results)
 
 
+def _joined(earlier: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Put rows beside those of other models, scenarios and seeds."""
+    both = pd.concat([earlier, rows], ignore_index=True)
+    return both.drop_duplicates(["model", "scenario", "seed"], keep="last", ignore_index=True)
+
+
 def key_of(**settings: Any) -> str:
     """Hash of what the models of a run are made of."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
@@ -428,5 +452,6 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     names = ["class", "random", "mislabelled", "backdoor", "memorised", "confusion"]
     parser.add_argument("--scenarios", nargs="+", choices=names, default=names)
+    parser.add_argument("--methods", nargs="+", default=[], help="names as in the table; all by default")
     parser.add_argument("--resume", type=Path, default=RESULTS.parent / ".models", help="folder of trained models")
     return parser

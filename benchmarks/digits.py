@@ -74,4 +74,5 @@ def task() -> Task:
 
 if __name__ == "__main__":
     options = arguments(__doc__).parse_args()
-    run(task(), options.seeds, options.scenarios, options.resume, key_of(epochs=EPOCHS, width=WIDTH))
+    key = key_of(epochs=EPOCHS, width=WIDTH)
+    run(task(), options.seeds, options.scenarios, options.resume, key, options.methods)
