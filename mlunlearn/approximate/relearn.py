@@ -40,8 +40,8 @@ class RelearnClassifier(EditedClassifier):
 
     1. In the embedding of the network before, a forgotten row is compared with the other forgotten rows of its label
        and with a sample of the retained ones by mean distance. How often it is the nearer one to the forgotten
-       (the area under the curve, 1/2 for rows drawn at random, 1 where nothing resembles them) says whether to look: it,
-       give or take twice its spread over forgotten rows, must meet the interval from 0.7 to 0.85.
+       (the area under the curve, 1/2 for rows drawn at random, 1 where nothing resembles them) says whether to look:
+       it, give or take twice its spread over forgotten rows, must meet the interval from 0.7 to 0.85.
     2. Of each label concerned, the half of the retained rows that is nearer to the forgotten ones is held out while the
        network learns the others for a quarter of the budget.
     3. If the network then contradicts the labels of most forgotten rows, retained rows of these labels that it

@@ -102,7 +102,7 @@ def test_where_it_may_not_look_nothing_is_dropped(overfitted, confused):
 
 def test_of_ordinary_rows_none_is_dropped(overfitted, confused):
     """Sixty sound rows and as many wrong ones: the network that did not learn them agrees with the sound ones."""
-    X, y, true, wrong = confused
+    X, _, true, _ = confused
     model = TorchClassifier(small_net(max_epochs=40), random_state=0).fit(X, true)
     for seed in range(5):
         rows = np.random.default_rng(seed).permutation(600)[:60]
