@@ -9,6 +9,7 @@ size that two cores carry is the default; the full protocol is::
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import tarfile
@@ -38,7 +39,7 @@ class ResNet9(nn.Module):
     Parameters
     ----------
     width : int, default=16
-        Channels of the first layer; the last has four times as many.
+        Channels of the first layer; the last has eight times as many.
     stride : int, default=1
         Of the first layer: 2 takes a quarter of the time.
     """
@@ -51,12 +52,13 @@ class ResNet9(nn.Module):
             _block(w, 2 * w, pool=True),
             _Residual(2 * w),
             _block(2 * w, 4 * w, pool=True),
-            _block(4 * w, 4 * w, pool=True),
-            _Residual(4 * w),
+            _block(4 * w, 8 * w, pool=True),
+            _Residual(8 * w),
             nn.AdaptiveMaxPool2d(1),
             nn.Flatten(),
         )
-        self.head = nn.Linear(4 * w, len(CLASSES))
+        self.head = nn.Linear(8 * w, len(CLASSES))
+        self.to(memory_format=torch.channels_last)  # a quarter faster on processors
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Score images of 3 x 32 x 32 bytes."""
@@ -92,6 +94,9 @@ class ResNet18(nn.Module):
 
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"resnet9": ResNet9, "resnet18": ResNet18}
+ADAM = {"optimizer": torch.optim.Adam, "lr": 3e-3}
+SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9, "optimizer__weight_decay": 5e-4, "lr": 0.05}
+"""Few steps fit a few thousand images with Adam alone; the full protocol has many."""
 
 
 def net(network: str, width: int, stride: int, epochs: int, device: str) -> NeuralNetClassifier:
@@ -100,10 +105,7 @@ def net(network: str, width: int, stride: int, epochs: int, device: str) -> Neur
         NETWORKS[network],
         **({"module__width": width, "module__stride": stride} if network == "resnet9" else {}),
         criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.SGD,
-        optimizer__momentum=0.9,
-        optimizer__weight_decay=5e-4,
-        lr=0.05,
+        **(ADAM if network == "resnet9" else SGD),
         max_epochs=epochs,
         batch_size=64,
         train_split=None,
@@ -190,13 +192,14 @@ def task(n_images: int, epochs: int, network: str, width: int, stride: int, devi
 
 if __name__ == "__main__":
     parser = arguments(__doc__)
-    parser.add_argument("--images", type=int, default=3300, help="training images, a tenth of them held out")
+    parser.add_argument("--images", type=int, default=2200, help="training images, a tenth of them held out")
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--network", choices=sorted(NETWORKS), default="resnet9")
-    parser.add_argument("--width", type=int, default=16, help="channels of the first layer of resnet9")
+    parser.add_argument("--width", type=int, default=8, help="channels of the first layer of resnet9")
     parser.add_argument("--stride", type=int, default=2, help="of the first layer of resnet9")
     parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args()
     made_of = {name: getattr(chosen, name) for name in ("images", "epochs", "network", "width", "stride", "device")}
     made = task(*made_of.values())
-    run(made, chosen.seeds, chosen.scenarios, chosen.resume, key_of(**made_of), chosen.methods)
+    how = [inspect.getsource(part) for part in (NETWORKS[chosen.network], net)]
+    run(made, chosen.seeds, chosen.scenarios, chosen.resume, key_of(how=how, **made_of), chosen.methods)

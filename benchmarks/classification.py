@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import inspect
 import json
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -36,9 +37,10 @@ from sklearn.preprocessing import StandardScaler
 import mlunlearn.approximate
 from benchmarks.common import RESULTS, Trained, write_results
 from mlunlearn.approximate import EditedClassifier, FineTuneClassifier, RestartClassifier
-from mlunlearn.audit import Outputs, Predictions
+from mlunlearn.audit import Outputs, Predictions, Verdict
 from mlunlearn.audit.judge import Judge
 from mlunlearn.audit.metrics import logit_scaled_confidence
+from mlunlearn.audit.verdict import favourable_only_if_found
 from mlunlearn.nets import TorchClassifier
 from mlunlearn.networks import find_head
 from mlunlearn.scenarios import (
@@ -262,6 +264,7 @@ class Figures:
     seed: int
     sets: dict[str, Data] = field(init=False)
     judge: Judge = field(init=False)
+    word_on_original: Verdict = field(init=False)
 
     def __post_init__(self) -> None:
         X, y = self.scenario.train
@@ -275,6 +278,7 @@ class Figures:
         targets = {name: labels for name, (_, labels) in self.sets.items()}
         self.judge = Judge(Predictions("classifier", targets, self.said[0], self.said, before), seed=self.seed)
         self.comparable = self.judge.comparability()
+        self.word_on_original = self.judge.verdict(before, self.comparable)
 
     def outputs(self, model: Any) -> dict[str, Outputs]:
         """What a model says; of a class that it never saw, that it is impossible."""
@@ -300,7 +304,8 @@ class Figures:
             "attack": float(_attack(said, self.sets, unseen)),
         }
         if judged:
-            found["verdict"] = self.judge.verdict(said, self.comparable).decision
+            verdict = self.judge.verdict(said, self.comparable)
+            found["verdict"] = favourable_only_if_found(verdict, self.word_on_original).decision
         if self.scenario.classes:
             known = ~np.isin(self.task.test[1], self.scenario.classes)
             found["accuracy_kept"] = float(np.mean(said["test"].labels[known] == self.task.test[1][known]))
@@ -371,10 +376,18 @@ def run_scenario(
     for called, method in methods(task, name, FrozenEstimator(original[0]), seed).items():
         if chosen and called not in chosen:
             continue
-        found, _ = trained(called, partial(_measured, figures, method, everyone, trained.clock))
+        place = f"{called} {_made_of(method)}"
+        found, _ = trained(place, partial(_measured, figures, method, everyone, trained.clock))
         rows.append({"model": called, **found})
         print(f"{task.name} {seed} {name}: {called} {found.get('seconds', 0):.1f} s", flush=True)
     return pd.DataFrame(rows).assign(scenario=name, seed=seed)
+
+
+def _made_of(method: EditedClassifier) -> str:
+    """Hash of a method's settings, and of the files in which its own classes are written."""
+    settings = {name: value for name, value in method.get_params(deep=False).items() if name != "estimator"}
+    files = {inspect.getfile(kind) for kind in type(method).__mro__ if "mlunlearn.approximate" in kind.__module__}
+    return key_of(settings=settings, files=[Path(file).read_text(encoding="utf-8") for file in sorted(files)])
 
 
 def _measured(
@@ -383,14 +396,14 @@ def _measured(
     started = clock()
     try:
         model = forget(method, figures.scenario, figures.task)
-    except ValueError as error:  # the method says that it does not serve such requests
+    except (ValueError, FloatingPointError) as error:  # it does not serve such requests, or its numbers overflow
         return {"refused": str(error)}
     seconds, share = clock() - started, model.receipts_[-1].retrained_share
     return {"seconds": seconds, "share": share, **figures.of(model, references)}
 
 
 def run(task: Task, seeds: list[int], wanted: list[str], folder: Path, key: str, chosen: Collection[str] = ()) -> None:
-    """Measure scenario by scenario, all seeds of one before the next, and write what there is.
+    """Measure seed by seed, all scenarios of one before the next, and write what there is.
 
     Where methods are chosen, rows of the results file that are not measured anew stay in it.
     """
@@ -398,15 +411,15 @@ def run(task: Task, seeds: list[int], wanted: list[str], folder: Path, key: str,
     clock = time.process_time if task.device == "cpu" else time.perf_counter
     tables: list[pd.DataFrame] = []
     masks: dict[str, dict[str, str]] = {}
-    for name in wanted:
-        for seed in seeds:
+    for seed in seeds:
+        for name in wanted:
             trained = Trained(folder / f"{task.name} {key}" / f"seed {seed}", clock)
             scenario = scenarios(task, seed, partial(memorisation, task, seed, trained))[name]()
             place = trained.inside(name)
             original = (place if scenario.own_data else trained)("original", partial(fit, task, scenario.train, seed))
             tables.append(run_scenario(task, name, scenario, original, seed, place, chosen))
             masks.setdefault(name, {})[str(seed)] = _packed(scenario.asked)
-            _write(task, key, seeds, pd.concat(tables), masks, keeping=bool(chosen))
+            _write(task, key, pd.concat(tables), masks, keeping=bool(chosen))
 
 
 def _packed(mask: np.ndarray) -> str:
@@ -414,19 +427,19 @@ def _packed(mask: np.ndarray) -> str:
     return base64.b64encode(np.packbits(mask).tobytes()).decode()
 
 
-def _write(task: Task, key: str, seeds: list[int], rows: pd.DataFrame, masks: dict[str, Any], *, keeping: bool) -> None:
+def _write(task: Task, key: str, rows: pd.DataFrame, masks: dict[str, Any], *, keeping: bool = False) -> None:
     path = RESULTS / f"classification_{task.name}.json"
     if keeping and path.exists():
         earlier = json.loads(path.read_text(encoding="utf-8"))
         if earlier["key"] != key:
             raise ValueError(f"{path.name} holds figures of other models; measure all methods, or move it away.")
-        rows, seeds = _joined(pd.DataFrame(earlier["rows"]), rows), sorted({*earlier["seeds"], *seeds})
+        rows = _joined(pd.DataFrame(earlier["rows"]), rows)
         masks = {name: earlier["asked"].get(name, {}) | masks.get(name, {}) for name in {**earlier["asked"], **masks}}
     results = {
         "task": task.name,
         "note": task.note,
         "key": key,
-        "seeds": seeds,
+        "seeds": rows["seed"].unique().tolist(),
         "n_references": task.n_references,
         "discovered": DISCOVERED,
         "asked": masks,

@@ -52,9 +52,9 @@ from mlunlearn.graph import (
     split_nodes,
     stochastic_block_model,
 )
+from mlunlearn.graph.models.training import run
 from mlunlearn.graph.reading import read_graph
-from mlunlearn.graph.sampling import generator, permute_heads
-from mlunlearn.graph.training import run
+from mlunlearn.graph.structure.sampling import generator, permute_heads
 
 SEEDS = (42, 21, 13, 87, 100)
 

@@ -32,7 +32,7 @@ from mlunlearn.graph import (
     stochastic_block_model,
 )
 from mlunlearn.graph.audit.judging import Judge
-from mlunlearn.graph.training import redraw
+from mlunlearn.graph.models.training import redraw
 
 FIGURES = {"links": "auc_unseen", "nodes": "auc_unseen", "edges of nodes": "accuracy_test"}
 

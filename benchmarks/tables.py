@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS
+from benchmarks.tables_classification import classification
 
 ROOT = Path(__file__).parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "results.md"
@@ -61,6 +62,8 @@ def page() -> str:
         _scale(),
         "## Regression",
         _regression(),
+        "## Classifiers",
+        classification(),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -6,10 +6,8 @@
 """
 
 from mlunlearn.graph.audit import GraphAudit, audit_graph
-from mlunlearn.graph.certified_gnn import CertifiedGNN
-from mlunlearn.graph.ceu import CEU
-from mlunlearn.graph.d2dgn import D2DGN
-from mlunlearn.graph.data import (
+from mlunlearn.graph.audit.stress import find_leaks, poison_recovery, replay
+from mlunlearn.graph.datasets.loaders import (
     load_citation_full,
     load_coauthor,
     load_ogb_links,
@@ -17,28 +15,30 @@ from mlunlearn.graph.data import (
     load_planetoid,
     load_wordnet18rr,
 )
-from mlunlearn.graph.descent_to_delete import DescentToDelete
-from mlunlearn.graph.eraser import GraphEraser
-from mlunlearn.graph.finetune import FineTuneGNN
-from mlunlearn.graph.gif import GIF
-from mlunlearn.graph.gnndelete import DeletionOperator, GNNDelete
-from mlunlearn.graph.gradient_ascent import GradientAscent
-from mlunlearn.graph.lazy_push import LazySGC
-from mlunlearn.graph.link_predictor import LinkPredictor
-from mlunlearn.graph.logistic_gnn import LogisticGNN
-from mlunlearn.graph.megu import MEGU
-from mlunlearn.graph.modules import RGCN
-from mlunlearn.graph.node_classifier import NodeClassifier
-from mlunlearn.graph.propagation import APPNP, SGC, SIGN
+from mlunlearn.graph.datasets.splits import choose_forgotten, deletion_masks, split_edges, split_nodes
+from mlunlearn.graph.datasets.synthetic import stochastic_block_model
+from mlunlearn.graph.linear.certified_gnn import CertifiedGNN
+from mlunlearn.graph.linear.lazy_push import LazySGC
+from mlunlearn.graph.linear.logistic_gnn import LogisticGNN
+from mlunlearn.graph.linear.propagation import APPNP, SGC, SIGN
+from mlunlearn.graph.linear.ridge_gnn import RidgeGNN
+from mlunlearn.graph.methods.ceu import CEU
+from mlunlearn.graph.methods.d2dgn import D2DGN
+from mlunlearn.graph.methods.descent_to_delete import DescentToDelete
+from mlunlearn.graph.methods.eraser import GraphEraser
+from mlunlearn.graph.methods.finetune import FineTuneGNN
+from mlunlearn.graph.methods.gif import GIF
+from mlunlearn.graph.methods.gnndelete import DeletionOperator, GNNDelete
+from mlunlearn.graph.methods.gradient_ascent import GradientAscent
+from mlunlearn.graph.methods.megu import MEGU
+from mlunlearn.graph.methods.restart import RestartGNN
+from mlunlearn.graph.methods.retrain import Retrain
+from mlunlearn.graph.methods.utu import UtU
+from mlunlearn.graph.models.link_predictor import LinkPredictor
+from mlunlearn.graph.models.modules import RGCN
+from mlunlearn.graph.models.node_classifier import NodeClassifier
 from mlunlearn.graph.reading import edge_list
 from mlunlearn.graph.requests import edges_between, edges_where
-from mlunlearn.graph.restart import RestartGNN
-from mlunlearn.graph.retrain import Retrain
-from mlunlearn.graph.ridge_gnn import RidgeGNN
-from mlunlearn.graph.splits import choose_forgotten, deletion_masks, split_edges, split_nodes
-from mlunlearn.graph.stress import find_leaks, poison_recovery, replay
-from mlunlearn.graph.synthetic import stochastic_block_model
-from mlunlearn.graph.utu import UtU
 
 __all__ = [
     "APPNP",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from mlunlearn.graph.estimators import GraphEstimator
+from mlunlearn.graph.models.estimators import GraphEstimator
 
 
 class AnswersAsEstimator:

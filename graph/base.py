@@ -16,8 +16,8 @@ from torch_geometric.data import Data
 
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
 from mlunlearn.graph.answers import AnswersAsEstimator
-from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.models.estimators import GraphEstimator
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import KINDS, Deletion, Of, delete, resolve_edges
 from mlunlearn.receipts import Work, read_only

@@ -9,11 +9,11 @@ import torch
 from sklearn.base import is_classifier
 from torch import Tensor, nn
 
-from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
-from mlunlearn.graph.neighbours import Neighbourhood
+from mlunlearn.graph.models.estimators import GraphEstimator
+from mlunlearn.graph.models.training import pair_scores
 from mlunlearn.graph.requests import Deletion
-from mlunlearn.graph.training import pair_scores
+from mlunlearn.graph.structure.neighbours import Neighbourhood
 
 
 @dataclass(frozen=True, eq=False)

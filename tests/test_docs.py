@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import memory
+from benchmarks import memory, methods
 from benchmarks.reconstruction import MARKS, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,3 +57,16 @@ def test_figures_of_memory_are_those_of_the_results_file():
     peaks = {size: [run["peak"] for run in found["runs"] if run["rows"] == size] for size in memory.SIZES}
     assert max(peaks[50_000]) - found["interpreter"] < 600
     assert max(peaks[50_000]) - min(peaks[25_000]) < 16
+
+
+def test_what_methods_need_is_what_they_declare():
+    page = PAGES["forgetting-from-a-trained-network.md"]
+    assert methods.MARKS.findall(page) == [("<!-- methods: begin -->\n", "<!-- methods: end -->")]
+    assert f"{methods.MARKS.findall(page)[0][0]}{methods.table()}<!-- methods: end -->" in page
+    assert methods.table().count("\n") == 2 + len(list(methods.methods())) > 25
+
+
+def test_links_lead_to_files():
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\((?!http|#)([^)#]+)", text):
+            assert (ROOT / "docs" / target).exists(), f"{page}: {target}"

@@ -131,7 +131,7 @@ def test_no_file_is_too_long():
 @pytest.mark.parametrize(
     ("source", "wings"),
     [
-        ("import mlunlearn.graph.d2dgn", {"graph"}),
+        ("import mlunlearn.graph.methods.d2dgn", {"graph"}),
         ("from mlunlearn import base, vision", {"vision"}),
         ("from mlunlearn.regression import x", {"regression"}),
         ("def f():\n    from graph.data import x", {"graph"}),

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from mlunlearn.graph.graphs import Graph
-from mlunlearn.graph.layers import depth
+from mlunlearn.graph.models.layers import depth
+from mlunlearn.graph.models.training import device_of, evaluate, pair_scores
 from mlunlearn.graph.requests import Deletion
-from mlunlearn.graph.training import device_of, evaluate, pair_scores
 
 Floats = NDArray[np.float64]
 

@@ -10,11 +10,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import Tensor
 
 from mlunlearn.graph.audit.figures import Figure, area
-from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.models.estimators import GraphEstimator
+from mlunlearn.graph.models.training import device_of, evaluate, redraw
 from mlunlearn.graph.requests import Deletion
-from mlunlearn.graph.sampling import generator, sample_non_edges
-from mlunlearn.graph.training import device_of, evaluate, redraw
+from mlunlearn.graph.structure.sampling import generator, sample_non_edges
 from mlunlearn.seeds import derive_seeds
 
 Floats = NDArray[np.float64]

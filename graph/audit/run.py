@@ -21,11 +21,11 @@ from mlunlearn.graph.audit.memory import peak_memory
 from mlunlearn.graph.audit.result import COSTS, GraphAudit
 from mlunlearn.graph.audit.shadow import ShadowAttack, posterior_features
 from mlunlearn.graph.base import GraphUnlearnerMixin
-from mlunlearn.graph.estimators import GraphEstimator
+from mlunlearn.graph.methods.utu import UtU
+from mlunlearn.graph.models.estimators import GraphEstimator
+from mlunlearn.graph.models.training import redraw
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import Of, delete
-from mlunlearn.graph.training import redraw
-from mlunlearn.graph.utu import UtU
 from mlunlearn.parameters import check_count, check_share
 from mlunlearn.seeds import derive_seeds
 

@@ -13,10 +13,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from mlunlearn.graph.estimators import GraphEstimator
 from mlunlearn.graph.graphs import Graph
+from mlunlearn.graph.models.estimators import GraphEstimator
+from mlunlearn.graph.models.training import device_of, evaluate, pair_scores, redraw
 from mlunlearn.graph.requests import Deletion
-from mlunlearn.graph.training import device_of, evaluate, pair_scores, redraw
 from mlunlearn.seeds import derive_seeds
 
 _LEAST = 1e-3

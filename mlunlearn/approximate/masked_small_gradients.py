@@ -199,7 +199,7 @@ def draw_anew(module: nn.Module, drawn: Vector, seed: int) -> None:
     drawn : dict of str to torch.Tensor of bool
         By name of a parameter, which of its weights.
     seed : int
-        Of the draw.
+        Seed of the new weights.
     """
     with seeded(seed, str(device_of(module))):
         for name, mask in drawn.items():

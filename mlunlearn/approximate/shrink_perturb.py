@@ -24,23 +24,15 @@ class ShrinkPerturbClassifier(EditedClassifier):
     Parameters
     ----------
     %(estimator)s
-    budget : float, default=0.18
-        Samples that a request may read, as a share of what training on the retained rows from scratch reads; at
-        least 60 steps are taken.
+    %(budget)s
     keep : float, default=0.6
         Share of the trained weights that the network starts with, between 0 and 1: 1 is fine-tuning, 0 is training
         anew.
-    n_steps : int or None, default=None
-        Gradient steps of a request. None follows `budget`.
-    lr : float, default=0.01
-        Learning rate of Adam at the start; it falls to zero along half a cosine.
+    %(steps_of_budget)s
     %(batch_size)s
     autocast : bool, default=False
         Compute in ``bfloat16`` where torch thinks it safe.
-    random_state : int, RandomState instance or None, default=None
-        Seeds training, the untrained weights and the batches.
-    verbose : int, default=0
-        Show a progress bar.
+    %(seed_and_bar)s
 
     Attributes
     ----------

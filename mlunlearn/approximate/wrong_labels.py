@@ -21,7 +21,7 @@ class WrongLabels:
     n_classes : int
         Labels there are, two or more.
     seed : int
-        Of the draw; a row keeps its label however often it is read.
+        Seed of the labels; a row keeps its label however often it is read.
     never : sequence of int, default=()
         Classes that nobody is given, such as those that are forgotten as a whole. One at least is left.
 

@@ -161,7 +161,7 @@ def check_reloaded_model_asks_for_its_data(estimator: Any, problem: Problem) -> 
 
 @check
 def check_saved_model_holds_no_rows(estimator: Any, problem: Problem) -> None:
-    """Check that a pickled model carries no training rows: it leaves the house, and nobody forgets in copies of it."""
+    """Check that a pickled model carries no training rows: copies of it elsewhere would keep them when it forgets."""
     if not np.issubdtype(problem.values.dtype, np.number):
         raise SkipTest("rows are looked for as numbers, and the inputs are none")
     alone = copy.deepcopy(estimator_inside(estimator)).fit(problem.X, problem.y)

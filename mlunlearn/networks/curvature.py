@@ -12,6 +12,7 @@ from torch.func import functional_call, grad, jvp, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mlunlearn.casting import Inputs
+from mlunlearn.networks.averages import averaged
 
 Vector = dict[str, Tensor]
 """One tensor for each parameter that requires a gradient, by its name."""
@@ -177,6 +178,13 @@ def mean_over_samples(
     dict of str to torch.Tensor
         By name of a parameter that requires a gradient, in its shape and at least in float32.
 
+    Raises
+    ------
+    ValueError
+        If there are no samples.
+    FloatingPointError
+        If a mean is not finite.
+
     Examples
     --------
     >>> import torch
@@ -199,7 +207,7 @@ def mean_over_samples(
         n += size
     if not n:
         raise ValueError("there are no samples to average over.")
-    return {name: value / n for name, value in total.items()}
+    return averaged(total, n)
 
 
 def zeros(module: nn.Module) -> Vector:

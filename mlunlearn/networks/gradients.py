@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mlunlearn.casting import Inputs
+from mlunlearn.networks.averages import averaged
 from mlunlearn.networks.batches import Batch
 from mlunlearn.networks.curvature import Loss, Vector, trainable, zeros
 from mlunlearn.networks.layers import forward
@@ -36,6 +37,8 @@ def mean_gradient(module: nn.Module, loss_of: Callable[[Batch], Tensor], batches
     ------
     ValueError
         If there are no rows.
+    FloatingPointError
+        If the gradient is not finite.
 
     Examples
     --------
@@ -60,7 +63,7 @@ def mean_gradient(module: nn.Module, loss_of: Callable[[Batch], Tensor], batches
         n += len(batch)
     if not n:
         raise ValueError("there are no rows to average over.")
-    return {name: value / n for name, value in total.items()}
+    return averaged(total, n)
 
 
 def top_share(values: Vector, share: float) -> Vector:
@@ -119,6 +122,13 @@ def mean_over_batches(of: Callable[[Tensor], Tensor], module: nn.Module, loss: L
     dict of str to torch.Tensor
         By name of a parameter that requires a gradient, at least in float32.
 
+    Raises
+    ------
+    ValueError
+        If there are no batches.
+    FloatingPointError
+        If a mean is not finite.
+
     See Also
     --------
     mlunlearn.networks.curvature.mean_over_samples : The same for each sample, which depends on no batches.
@@ -138,4 +148,4 @@ def mean_over_batches(of: Callable[[Tensor], Tensor], module: nn.Module, loss: L
         n += 1
     if not n:
         raise ValueError("there are no batches to average over.")
-    return {name: value / n for name, value in total.items()}
+    return averaged(total, n)

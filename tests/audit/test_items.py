@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from sklearn.frozen import FrozenEstimator
 from skorch import NeuralNetClassifier
 from torch import nn
 from torch.utils.data import Dataset
@@ -12,6 +13,7 @@ from torch.utils.data import Dataset
 from mlunlearn import Retrain
 from mlunlearn.approximate import FineTuneClassifier
 from mlunlearn.audit import audit, compare
+from mlunlearn.nets import TorchClassifier
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS, LABELS = (DIGITS[:360] / 16).astype(np.float32), LABELS[:360]
@@ -114,3 +116,16 @@ def test_a_dataset_of_another_length_is_refused():
     model = Retrain(net(), random_state=0).fit(Images(TRAIN)).unlearn(ROWS)
     with pytest.raises(ValueError, match="200"):
         audit(model, Images(TEST), None, train=(Images(slice(0, 199)), None), n_references=2)
+
+
+def test_training_from_scratch_is_no_control_where_the_network_came_trained():
+    """A frozen network that is copied and fitted is the trained one still: it would stand in the table as a control."""
+    X, y = data(False, TRAIN)
+    before = TorchClassifier(net(), random_state=0).fit(X, y)
+    references = [TorchClassifier(net(), random_state=k).fit(X[len(ROWS) :], y[len(ROWS) :]) for k in (1, 2)]
+    model = FineTuneClassifier(FrozenEstimator(before), n_steps=5, random_state=0)
+    model.fit(X, y).unlearn(ROWS)
+    said = {"train": (X, y), "original": before, "references": references, "random_state": 0}
+    report = compare({"fine-tuning": model}, *data(False, TEST), **said)
+    assert "from scratch" not in report.table.index
+    assert any("'from scratch' is missing: its estimator came trained" in note for note in report.notes)

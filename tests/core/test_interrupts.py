@@ -20,8 +20,8 @@ from mlunlearn.receipts import Receipt
 
 FIRST, SECOND = [2, 17], [5]
 N_SLOW = 510  # trials of each of three models, with one interrupt and with two: above 3,000 in all
-N_FAST = 120
-LAST = 60  # of the last bytecodes of a request, each is tried
+N_FAST = 40
+LAST = 40  # of the last bytecodes of a request, each is tried
 STUCK = 5.0  # seconds after which a request that waits for a lock counts as waiting for ever
 NEVER_RETURNED = "the next request never returned"
 

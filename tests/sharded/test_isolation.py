@@ -186,7 +186,7 @@ def test_samples_reprocessed_agree_with_the_cost_formula():
         assert np.mean(costs) == pytest.approx(expected, rel=0.01)
         receipt = model.unlearn([11]).receipts_[-1]
         assert receipt.work.details["shards"] == [before.shard[11]]
-        assert receipt.work.samples == pytest.approx(costs[11], abs=2 * model.epochs)
+        assert receipt.work.samples == pytest.approx(costs[11], abs=2 * model.max_epochs)
 
 
 def test_the_budget_does_not_depend_on_the_number_of_slices():

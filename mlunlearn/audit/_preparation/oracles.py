@@ -203,20 +203,20 @@ def check_can_retrain(model: Any) -> None:
 
     Parameters
     ----------
-    model : unlearner
-        The model under audit.
+    model : estimator
+        The model under audit, or what learns inside it.
 
     Raises
     ------
     ValueError
-        If an estimator inside is frozen.
+        If it is frozen, or an estimator inside is.
     """
     if not hasattr(model, "get_params"):
         raise ValueError(
             f"audit cannot train a {type(model).__name__} again without the forgotten rows; pass references=[...], "
             "models trained without them, and original=..., the model before."
         )
-    if any(isinstance(part, FrozenEstimator) for part in model.get_params(deep=True).values()):
+    if any(isinstance(part, FrozenEstimator) for part in (model, *model.get_params(deep=True).values())):
         raise ValueError(
             "the model was trained elsewhere (FrozenEstimator), so audit cannot train it again without the forget "
             "set; pass references=[...], two models trained without it, and original=..., the model before."

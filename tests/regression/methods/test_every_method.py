@@ -36,6 +36,8 @@ METHODS = [
     for value in vars(mlunlearn.regression).values()
     if inspect.isclass(value) and issubclass(value, EditedRegressor)
 ]
+ONE_FOR_EACH_NEED = list({(m.needs, m.guarantee == "approximate"): m for m in reversed(METHODS)}.values())
+OTHERS = [method for method in METHODS if method not in ONE_FOR_EACH_NEED]
 QUICK = {
     "BlindspotRegressor": {"n_blind": 2, "blind_steps": 20, "n_steps": 15},
     "CrossFitRegressor": {"n_folds": 2, "budget": 0.1, "n_steps": 15},
@@ -102,33 +104,44 @@ def expected(estimator):
     return ONE_OUTPUT if isinstance(estimator, StandardizedRegressor) else {**ONE_OUTPUT, **NO_WEIGHTS}
 
 
-@parametrize_with_checks(
-    [
-        *(build(method, TorchRegressor(net(Padded, 10, lr=4e-2))) for method in METHODS),
-        StandardizedRegressor(net(Padded, 10, lr=4e-2), random_state=0),
-        RidgeHeadRegressor(),
-    ],
-    expected_failed_checks=expected,
+def follows_scikit_learn(methods, *others):
+    """Run scikit-learn's whole list on methods, and on estimators of other kinds."""
+    built = [build(method, TorchRegressor(net(Padded, 10, lr=4e-2))) for method in methods]
+    return parametrize_with_checks([*built, *others], expected_failed_checks=expected)
+
+
+@follows_scikit_learn(
+    ONE_FOR_EACH_NEED, StandardizedRegressor(net(Padded, 10, lr=4e-2), random_state=0), RidgeHeadRegressor()
 )
 def test_scikit_learn_rules(estimator, check):
     check(estimator)
 
 
-# Trained to the end: of two networks that have hardly learned, neither shows what was forgotten.
-@parametrize_with_unlearner_checks(
-    [
-        *(
-            method(
-                net(Five, 60),
-                random_state=0,
-                **({"n_steps": 10} if method.__name__ == "GaussianAmnesiacRegressor" else {}),
-            )
-            for method in METHODS
-        ),
-        RidgeHeadRegressor(random_state=0),
-    ]
-)
+@pytest.mark.slow
+@follows_scikit_learn(OTHERS)
+def test_scikit_learn_rules_of_the_other_methods(estimator, check):
+    """`fit` and `predict` are the base's, so that methods of the same needs differ here by their settings alone."""
+    check(estimator)
+
+
+def keeps_the_promises(methods, *others):
+    """Run the conformance suite on networks that are trained to the end.
+
+    Of two that have hardly learned, neither shows what was forgotten.
+    """
+    few = {"GaussianAmnesiacRegressor": {"n_steps": 10}}
+    built = [method(net(Five, 60), random_state=0, **few.get(method.__name__, {})) for method in methods]
+    return parametrize_with_unlearner_checks([*built, *others])
+
+
+@keeps_the_promises(ONE_FOR_EACH_NEED, RidgeHeadRegressor(random_state=0))
 def test_the_promises_of_unlearning(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@keeps_the_promises(OTHERS)
+def test_the_promises_of_the_other_methods(estimator, check):
     check(estimator)
 
 

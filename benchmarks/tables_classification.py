@@ -1,0 +1,153 @@
+"""The tables of forgetting from classifiers, made from the results files of `benchmarks.classification`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.common import RESULTS
+
+TASKS = ("cifar", "digits")
+TITLES = {
+    "class": "a class",
+    "random": "a random tenth",
+    "mislabelled": "a tenth with wrong labels, all of them known",
+    "backdoor": "poisoned rows that call up a label, a tenth of them known",
+    "memorised": "a tenth of the rows, from the third that is memorised most",
+    "confusion": "rows of two classes with exchanged labels, a tenth of them known",
+}
+FIGURES = {
+    "accuracy_forget": "forgotten",
+    "accuracy_kept": "kept classes",
+    "accuracy_corrected": "corrected",
+    "accuracy_test": "test",
+    "attack": "attack AUC",
+    "probe": "probe",
+}
+WORDS = {"as a retrained model": "as retrained", "distinguishable from one": "distinguishable"}
+YARDSTICKS = ("retrained", "null", "before")
+NOTHING, HARM = 0.1, 0.05
+
+
+def classification() -> str:
+    """Every table of every task that there is a results file of."""
+    files = [RESULTS / f"classification_{task}.json" for task in TASKS]
+    parts = [HOW_TO_READ]
+    for file in files:
+        if file.exists():
+            found = json.loads(file.read_text(encoding="utf-8"))
+            rows = pd.DataFrame(found["rows"])
+            where = found["environment"]
+            parts.append(
+                f"### {found['task']}\n\n{found['note']}; {found['n_references']} retrained models of each seed; "
+                f"{where['processor']}, torch {where['versions']['torch']} (`benchmarks/results/{file.name}`)."
+            )
+            parts += [_scenario(name, table) for name, table in rows.groupby("scenario", sort=False)]
+    return "\n\n".join(parts)
+
+
+HOW_TO_READ = (
+    "**Forgetting from a trained classifier.** *Distance*: mean total variation between the predictions of a model and "
+    "those of the retrained models, on forgotten and on test rows, over that of retrained models among each other (1 "
+    "is perfect). *From scratch* and *continued* are controls that read a tenth or a fifth of the samples of "
+    "retraining; *before* does nothing. *Forgotten*, *kept classes*, *test*: accuracy, on forgotten rows by the labels "
+    "they were trained with; *corrected*: accuracy on unseen rows of the kind that was manipulated, by their true "
+    "labels. *Attack*: AUC of telling forgotten from unseen rows of their kind. *Probe*: balanced accuracy at which a "
+    "linear model finds the forgotten class in the embeddings of test rows. *Verdict*: how many seeds the audit calls "
+    "as retrained, distinguishable, or too few to tell. *Samples*: read, as a share of retraining. *Beats both*: "
+    "nearer than both controls that read at least as much (or the most, if it reads more) in every seed, and on "
+    "average by more than the standard deviation of the difference."
+)
+
+
+def _scenario(name: str, table: pd.DataFrame) -> str:
+    seeds = sorted(table["seed"].unique())
+    refused = table[table.get("refused", pd.Series(index=table.index, dtype=object)).notna()]
+    table = table[~table.index.isin(refused.index)]
+    figures = [figure for figure in FIGURES if figure in table and table[figure].notna().any()]
+    over = over_null(table)
+    rows = [_row(model, table[table["model"] == model], over[model], figures, table) for model in order(table, over)]
+    head = ["method", "distance", *(FIGURES[figure] for figure in figures), "verdict", "samples", "beats both"]
+    lines = [head, ["---"] * len(head), *rows]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    counted = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+    return f"**{TITLES[name].capitalize()}** ({counted}).\n\n{text}\n\n{_sentences(table, over, refused)}"
+
+
+def over_null(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Distances of each model, seed by seed, over those of retrained models among each other."""
+    by = table.pivot_table(index="model", columns="seed", values="distance")
+    null = by.loc[["retrained", "null"]].mean()
+    return {model: (by.loc[model] / null).to_numpy() for model in by.index}
+
+
+def order(table: pd.DataFrame, over: dict[str, np.ndarray]) -> list[str]:
+    """Yardsticks, controls, and methods by their distance."""
+    models = list(dict.fromkeys(table["model"]))
+    controls = [model for model in models if is_control(model)]
+    methods = [model for model in models if model not in YARDSTICKS and model not in controls]
+    return [*YARDSTICKS, *controls, *sorted(methods, key=lambda model: float(np.nanmean(over[model])))]
+
+
+def is_control(model: str) -> bool:
+    """Tell the two controls from methods."""
+    return model.startswith(("from scratch", "continued"))
+
+
+def _row(model: str, own: pd.DataFrame, over: np.ndarray, figures: list[str], table: pd.DataFrame) -> list[str]:
+    verdicts = own["verdict"].dropna().map(lambda word: WORDS.get(word, "cannot tell")).value_counts()
+    return [
+        f"*{model}*" if is_control(model) or model in YARDSTICKS else model,
+        _spread(over),
+        *("" if own[figure].isna().all() else f"{own[figure].mean():.3f}" for figure in figures),
+        ", ".join(f"{count} {word}" for word, count in verdicts.items()),
+        f"{own['share'].mean():.2f}",
+        "" if is_control(model) or model in YARDSTICKS else ("yes" if beats_both(model, table) else "no"),
+    ]
+
+
+def _spread(values: np.ndarray) -> str:
+    values = values[~np.isnan(values)]
+    return f"{values.mean():.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
+
+
+def beats_both(model: str, table: pd.DataFrame) -> bool:
+    """Whether a method is nearer to retraining than both controls, beyond the spread."""
+    by = table.pivot_table(index="model", columns="seed", values="distance")
+    gain = by.loc[_controls_of(model, table)].min() - by.loc[model]
+    gain = gain.dropna()
+    return len(gain) > 1 and bool((gain > 0).all()) and float(gain.mean()) > float(gain.std())
+
+
+def _controls_of(model: str, table: pd.DataFrame) -> list[str]:
+    """The controls that read at least as many samples, or the most."""
+    share = table.groupby("model")["share"].mean()
+    scratch = sorted((name for name in share.index if name.startswith("from scratch")), key=share.__getitem__)
+    enough = [name for name in scratch if share[name] >= share[model] - 1e-6] or scratch[-1:]
+    return [enough[0], enough[0].replace("from scratch", "continued")]
+
+
+def _sentences(table: pd.DataFrame, over: dict[str, np.ndarray], refused: pd.DataFrame) -> str:
+    accuracy = "accuracy_kept" if "accuracy_kept" in table and table["accuracy_kept"].notna().any() else "accuracy_test"
+    mean = table.groupby("model")[accuracy].mean()
+    floor = mean[["retrained", "null"]].mean() - HARM
+    before = float(np.nanmean(over["before"]))
+    methods = [model for model in order(table, over) if model not in YARDSTICKS and not is_control(model)]
+    best = [model for model in methods if beats_both(model, table)]
+    harm = [model for model in methods if mean[model] < floor or np.nanmean(over[model]) > before * (1 + NOTHING)]
+    idle = [model for model in methods if model not in harm and np.nanmean(over[model]) > before * (1 - NOTHING)]
+    said = [
+        f"Nearer than both controls: {_list(best)}.",
+        f"Within a tenth of doing nothing: {_list(idle)}.",
+        f"Harm (five points of accuracy on what stays, or further from retraining than doing nothing): {_list(harm)}.",
+    ]
+    if len(refused):
+        said.append(f"Refused the request: {_list(list(dict.fromkeys(refused['model'])))}.")
+    return " ".join(said)
+
+
+def _list(names: list[Any]) -> str:
+    return ", ".join(names) if names else "none"

@@ -1,0 +1,1 @@
+"""Public graphs, generated ones, and the splits of published protocols."""

@@ -1,0 +1,1 @@
+"""Teachers and students of D2DGN."""

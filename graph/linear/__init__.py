@@ -1,0 +1,1 @@
+"""Linear graph neural networks, whose forgetting is algebra, exact or certified."""
