@@ -46,6 +46,9 @@ def classification() -> str:
                 f"{where['processor']}, torch {where['versions']['torch']} (`benchmarks/results/{file.name}`)."
             )
             parts += [_scenario(name, table) for name, table in rows.groupby("scenario", sort=False)]
+    sequential = RESULTS / "sequential_digits.json"
+    if sequential.exists():
+        parts.append(_sequential(json.loads(sequential.read_text(encoding="utf-8"))))
     return "\n\n".join(parts)
 
 
@@ -61,6 +64,26 @@ HOW_TO_READ = (
     "nearer than both controls that read at least as much (or the most, if it reads more) in every seed, and on "
     "average by more than the standard deviation of the difference."
 )
+
+
+def _sequential(found: dict[str, Any]) -> str:
+    rows = []
+    for model, table in pd.DataFrame(found["rows"]).groupby("model", sort=False):
+        joint = table["joint"].dropna()
+        whole = [after for after in table.get("after", pd.Series(dtype=object)).dropna() if len(after) == 10]
+        cells = [_spread(np.array([after[k]["distance"] for after in whole])) if whole else "" for k in (0, 4, 9)]
+        last = [f"{np.mean([after[9]['accuracy'] for after in whole]):.3f}"] if whole else [""]
+        if len(joint):
+            ends = [f"{joint.map(lambda one, key=key: one[key]).mean():.3f}" for key in ("distance", "accuracy")]
+            rows.append([model, *cells, ends[0], *last, ends[1]])
+    head = ["method", "after 1", "after 5", "after 10", "joint", "test accuracy after 10", "joint"]
+    lines = [head, ["---"] * len(head), *rows]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return (
+        f"**{found['n_requests']} requests in a row, each for {100 * found['share']:g} % of the rows** (digits, drawn "
+        "at random; distance to models trained without all rows named so far, beside that of one joint request; "
+        f"`benchmarks/results/sequential_digits.json`).\n\n{text}"
+    )
 
 
 def _scenario(name: str, table: pd.DataFrame) -> str:
