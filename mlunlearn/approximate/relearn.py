@@ -86,9 +86,10 @@ class RelearnClassifier(EditedClassifier):
     rows whose label is contradicted).
 
     Fails where so few rows are known, such as three, that chance decides how alike they are: it may then find none of
-    the others, and is no better than the controls. Fails where rows of the forgotten kind are so few, or so unlike the known ones, that the half held out does not
-    hold most of them; where they are over half of their label; and where few known rows happen to be alike, which
-    drops sound rows that are hard. Needs a label with at least two forgotten and two retained rows to look at all.
+    the others, and is no better than the controls. Fails where rows of the forgotten kind are so few, or so unlike the
+    known ones, that the half held out does not hold most of them; where they are over half of their label; and where
+    few known rows happen to be alike, which drops sound rows that are hard. Needs a label with at least two forgotten
+    and two retained rows to look at all.
 
     References
     ----------
