@@ -1,99 +1,151 @@
-"""Ten requests in a row against one joint request: ``python -m benchmarks.sequential`` (digits).
+"""Ten requests in a row against one joint request, for every approximate method for classifiers.
 
-Each request names a hundredth of the training rows, drawn at random. After each, a method is compared with models that
-were trained without all rows named so far; `joint` is what it answers when they are named at once. `null` is the
-distance of the retrained models from each other.
+    python -m benchmarks.sequential digits --seeds 1 2 3 --resume models
+    MLUNLEARN_DATA=... python -m benchmarks.sequential cifar --resume models
+
+The rows of a scenario of `benchmarks.classification` are asked for in ten parts. After each request a model is compared
+with models that were retrained without all rows asked for so far. `joint` is the same method after one request for all
+of them; `before` does nothing, `null` is a second retrained model. `cifar` takes 1,000 images.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.frozen import FrozenEstimator
 
-from benchmarks import digits
-from benchmarks.classification import Scenario, Task, fit, forget, key_of, methods
-from benchmarks.common import RESULTS, Trained, write_results
+from benchmarks.classification import (
+    Figures,
+    Scenario,
+    Task,
+    arguments,
+    fit,
+    fitted,
+    key_of,
+    made_of,
+    methods,
+    scenarios,
+)
+from benchmarks.common import Trained, write_results
 from mlunlearn.approximate import EditedClassifier
 
-N_REQUESTS, SHARE, N_REFERENCES = 10, 0.01, 2
+N_REQUESTS, N_REFERENCES = 10, 3
+SCENARIOS = ("random", "mislabelled")
+JOINT = 0
+"""Number of the request for all rows at once."""
 
 
-def requests(task: Task, seed: int) -> list[np.ndarray]:
-    """Draw disjoint sets of rows."""
-    n = len(task.train[1])
-    size = round(SHARE * n)
-    order = np.random.default_rng(seed).permutation(n)[: N_REQUESTS * size]
-    return [np.sort(part) for part in order.reshape(N_REQUESTS, size)]
+def parts(asked: np.ndarray, n_parts: int, seed: int) -> list[np.ndarray]:
+    """Deal the rows of a request out to as many requests, as evenly as they go."""
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(asked))
+    masks = [np.zeros(len(asked), dtype=bool) for _ in range(n_parts)]
+    for mask, own in zip(masks, np.array_split(rows, n_parts), strict=True):
+        mask[own] = True
+    return masks
 
 
-def compared(model: Any, references: list[Any], gone: np.ndarray, task: Task) -> dict[str, float]:
-    """Mean total variation to retrained models on forgotten and on test rows, and test accuracy."""
-    X, X_test = task.train[0][gone], task.test[0]
-    distances = [
-        np.abs(model.predict_proba(rows) - reference.predict_proba(rows)).sum(axis=1).mean() / 2
-        for reference in references
-        for rows in (X, X_test)
-    ]
-    accuracy = np.mean(model.predict(X_test) == task.test[1])
-    return {"distance": float(np.mean(distances)), "accuracy": float(accuracy)}
+def measured(stages: list[Figures], requests: list[np.ndarray], make: Callable[[], EditedClassifier]) -> list[Any]:
+    """Figures of a method after each request, and after a joint one; or why it refused."""
+    task, train = stages[0].task, stages[0].scenario.train
+    everyone = list(range(N_REFERENCES))
 
+    def told(model: EditedClassifier, number: int) -> dict[str, Any]:
+        share = float(sum(receipt.retrained_share for receipt in model.receipts_))
+        figures = stages[number - 1] if number != JOINT else stages[-1]
+        return {"request": number, "share": share, **figures.of(model, everyone, judged=False)}
 
-def served(method: EditedClassifier, parts: list[np.ndarray], references: list[list[Any]], task: Task) -> Any:
-    """Have a method serve the requests one by one, and a fresh one all at once."""
-    n, joined, after = len(task.train[1]), [np.sort(np.concatenate(parts[: k + 1])) for k in range(len(parts))], []
+    found: list[dict[str, Any]] = []
     try:
-        model = forget(method, _asking(task, parts[0], n), task)
-        for k, part in enumerate(parts):
-            model = model if k == 0 else model.unlearn(part)
-            after.append(compared(model, references[k], joined[k], task))
-        joint = forget(method, _asking(task, joined[-1], n), task)
-    except (ValueError, FloatingPointError) as error:
-        return {"refused": str(error), "after": after}
-    return {"after": after, "joint": compared(joint, references[-1], joined[-1], task)}
+        model = fitted(make(), train, task)
+        for number, mask in enumerate(requests, start=1):
+            found.append(told(model.unlearn(mask), number))
+        found.append(told(fitted(make(), train, task).unlearn(np.logical_or.reduce(requests)), JOINT))
+    except (ValueError, FloatingPointError) as error:  # it does not serve such requests, or its numbers overflow
+        found.append({"request": len(found) + 1, "refused": str(error)})
+    return found
 
 
-def _asking(task: Task, rows: np.ndarray, n: int) -> Scenario:
-    mask = np.isin(np.arange(n), rows)
-    return Scenario(task.train, mask, mask)
+def run_scenario(
+    task: Task, name: str, scenario: Scenario, original: Any, seed: int, trained: Trained
+) -> list[dict[str, Any]]:
+    """Measure every method on one scenario."""
+    X, y = scenario.train
+    requests = parts(scenario.asked, N_REQUESTS, seed)
+    stages = []
+    for so_far in np.logical_or.accumulate(requests):
+        fits = [
+            trained(f"without {so_far.sum()} {k}", partial(fit, task, (X[~so_far], y[~so_far]), 5000 + 10 * seed + k))
+            for k in range(N_REFERENCES)
+        ]
+        models = [model for model, _ in fits]
+        stages.append(Figures(task, replace(scenario, asked=so_far, gone=so_far), models, original, seed))
+    rows = []
+    for number, figures in enumerate(stages, start=1):
+        for k, kind in enumerate(("retrained", "null")):
+            others = [j for j in range(N_REFERENCES) if j != k]
+            rows.append({"model": kind, "request": number, **figures.of(figures.references[k], others, judged=False)})
+        everyone = list(range(N_REFERENCES))
+        rows.append({"model": "before", "request": number, **figures.of(original, everyone, judged=False)})
+    for called, method in methods(task, name, FrozenEstimator(original), seed).items():
+        if "published" in called:
+            continue
+        place = f"{called} {made_of(method)}"
+        found, seconds = trained(place, partial(measured, stages, requests, lambda method=method: method))
+        rows += [{"model": called, **row} for row in found]
+        print(f"{task.name} {seed} {name}: {called} {seconds:.1f} s", flush=True)
+    return [{"scenario": name, "seed": seed, **row} for row in rows]
 
 
-def run(task: Task, seeds: list[int], chosen: list[str], folder: Path, key: str) -> None:
-    """Measure seed by seed, and write what there is."""
+def run(task: Task, seeds: list[int], wanted: list[str], folder: Path, key: str) -> None:
+    """Measure seed by seed, and write what there is after every scenario."""
     torch.set_num_threads(1)
-    rows: list[dict[str, Any]] = []
-    (X, y), n = task.train, len(task.train[1])
+    task, rows = replace(task, n_references=N_REFERENCES), []
     for seed in seeds:
-        trained = Trained(folder / f"{task.name} {key}" / f"seed {seed}", time.process_time)
-        original, _ = trained("original", partial(fit, task, task.train, seed))
-        place, parts, references = trained.inside("sequential"), requests(task, seed), []
-        for k in range(N_REQUESTS):
-            kept = ~np.isin(np.arange(n), np.concatenate(parts[: k + 1]))
-            names = [(f"retrained {k} {j}", 1000 + 10 * seed + j) for j in range(N_REFERENCES)]
-            references.append([place(name, partial(fit, task, (X[kept], y[kept]), s))[0] for name, s in names])
-        gone = np.sort(np.concatenate(parts))
-        first, *others = references[-1]
-        rows.append({"model": "null", "seed": seed, "joint": compared(first, others, gone, task)})
-        rows.append({"model": "before", "seed": seed, "joint": compared(original, references[-1], gone, task)})
-        for called, method in methods(task, "random", FrozenEstimator(original), seed).items():
-            if not chosen or called in chosen:
-                rows.append({"model": called, "seed": seed, **served(method, parts, references, task)})
-                print(f"{task.name} {seed}: {called}", flush=True)
-        setting = {"n_requests": N_REQUESTS, "share": SHARE, "n_references": N_REFERENCES, "note": task.note}
-        write_results(f"sequential_{task.name}", {**setting, "rows": rows})
+        for name in wanted:
+            trained = Trained(folder / f"{task.name} in a row {key}" / f"seed {seed}" / name, time.process_time)
+            scenario = scenarios(task, seed, lambda: np.empty(0))[name]()
+            original, _ = trained("original", partial(fit, task, scenario.train, seed))
+            rows += run_scenario(task, name, scenario, original, seed, trained)
+            table = pd.DataFrame(rows)
+            results = {
+                "task": task.name,
+                "note": task.note,
+                "seeds": table["seed"].unique().tolist(),
+                "n_requests": N_REQUESTS,
+                "n_references": N_REFERENCES,
+                "rows": json.loads(table.to_json(orient="records", double_precision=5)),
+            }
+            write_results(f"sequential_{task.name}", results)
+
+
+def digits_task() -> tuple[Task, dict[str, Any]]:
+    from benchmarks import digits
+
+    return digits.task(), {"epochs": digits.EPOCHS, "width": digits.WIDTH}
+
+
+def cifar_task() -> tuple[Task, dict[str, Any]]:
+    from benchmarks import cifar
+
+    settings = {"images": 1100, "epochs": 15, "network": "resnet9", "width": 8, "stride": 2, "device": "cpu"}
+    return cifar.task(*settings.values()), settings
+
+
+TASKS = {"digits": digits_task, "cifar": cifar_task}
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--methods", nargs="+", default=[], help="names as in the tables; all by default")
-    parser.add_argument("--resume", type=Path, default=RESULTS.parent / ".models", help="folder of trained models")
-    options = parser.parse_args()
-    made_of = key_of(epochs=digits.EPOCHS, width=digits.WIDTH)
-    run(digits.task(), options.seeds, options.methods, options.resume, made_of)
+    parser = arguments(__doc__, SCENARIOS)
+    parser.add_argument("task", choices=sorted(TASKS))
+    chosen = parser.parse_args()
+    made, settings = TASKS[chosen.task]()
+    run(made, chosen.seeds, chosen.scenarios, chosen.resume, key_of(**settings))

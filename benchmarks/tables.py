@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.common import RESULTS
 from benchmarks.tables_classification import classification
+from benchmarks.tables_sequential import requests_in_a_row
 
 ROOT = Path(__file__).parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "results.md"
@@ -64,6 +65,7 @@ def page() -> str:
         _regression(),
         "## Classifiers",
         classification(),
+        *filter(None, [requests_in_a_row()]),
     ]
     return "\n\n".join(parts) + "\n"
 

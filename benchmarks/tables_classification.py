@@ -21,7 +21,8 @@ TITLES = {
 }
 FIGURES = {
     "accuracy_forget": "forgotten",
-    "accuracy_kept": "kept classes",
+    "accuracy_retain": "retained",
+    "accuracy_kept": "other classes",
     "accuracy_corrected": "corrected",
     "accuracy_test": "test",
     "attack": "attack AUC",
@@ -29,7 +30,7 @@ FIGURES = {
 }
 WORDS = {"as a retrained model": "as retrained", "distinguishable from one": "distinguishable"}
 YARDSTICKS = ("retrained", "null", "before")
-NOTHING, HARM = 0.1, 0.05
+NOTHING, HARM, TOLD_APART = 0.1, 0.05, 0.03
 
 
 def classification() -> str:
@@ -46,9 +47,6 @@ def classification() -> str:
                 f"{where['processor']}, torch {where['versions']['torch']} (`benchmarks/results/{file.name}`)."
             )
             parts += [_scenario(name, table) for name, table in rows.groupby("scenario", sort=False)]
-    sequential = RESULTS / "sequential_digits.json"
-    if sequential.exists():
-        parts.append(_sequential(json.loads(sequential.read_text(encoding="utf-8"))))
     return "\n\n".join(parts)
 
 
@@ -56,34 +54,14 @@ HOW_TO_READ = (
     "**Forgetting from a trained classifier.** *Distance*: mean total variation between the predictions of a model and "
     "those of the retrained models, on forgotten and on test rows, over that of retrained models among each other (1 "
     "is perfect). *From scratch* and *continued* are controls that read a tenth or a fifth of the samples of "
-    "retraining; *before* does nothing. *Forgotten*, *kept classes*, *test*: accuracy, on forgotten rows by the labels "
-    "they were trained with; *corrected*: accuracy on unseen rows of the kind that was manipulated, by their true "
-    "labels. *Attack*: AUC of telling forgotten from unseen rows of their kind. *Probe*: balanced accuracy at which a "
-    "linear model finds the forgotten class in the embeddings of test rows. *Verdict*: how many seeds the audit calls "
-    "as retrained, distinguishable, or too few to tell. *Samples*: read, as a share of retraining. *Beats both*: "
-    "nearer than both controls that read at least as much (or the most, if it reads more) in every seed, and on "
-    "average by more than the standard deviation of the difference."
+    "retraining; *before* does nothing. *Forgotten*, *retained*, *other classes*, *test*: accuracy, on forgotten rows "
+    "by the labels they were trained with; *corrected*: accuracy on unseen rows of the kind that was manipulated, by "
+    "their true labels. *Attack*: AUC of telling forgotten from unseen rows of their kind. *Probe*: balanced accuracy "
+    "at which a linear model finds the forgotten class in the embeddings of test rows. *Verdict*: how many seeds the "
+    "audit calls as retrained, distinguishable, or too few to tell. *Samples* and *time*: as shares of retraining. "
+    "*Beats both*: nearer than both controls that read at least as much (or the most, if it reads more) in every seed, "
+    "and on average by more than the standard deviation of the difference; one seed cannot tell."
 )
-
-
-def _sequential(found: dict[str, Any]) -> str:
-    rows = []
-    for model, table in pd.DataFrame(found["rows"]).groupby("model", sort=False):
-        joint = table["joint"].dropna()
-        whole = [after for after in table.get("after", pd.Series(dtype=object)).dropna() if len(after) == 10]
-        cells = [_spread(np.array([after[k]["distance"] for after in whole])) if whole else "" for k in (0, 4, 9)]
-        last = [f"{np.mean([after[9]['accuracy'] for after in whole]):.3f}"] if whole else [""]
-        if len(joint):
-            ends = [f"{joint.map(lambda one, key=key: one[key]).mean():.3f}" for key in ("distance", "accuracy")]
-            rows.append([model, *cells, ends[0], *last, ends[1]])
-    head = ["method", "after 1", "after 5", "after 10", "joint", "test accuracy after 10", "joint"]
-    lines = [head, ["---"] * len(head), *rows]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return (
-        f"**{found['n_requests']} requests in a row, each for {100 * found['share']:g} % of the rows** (digits, drawn "
-        "at random; distance to models trained without all rows named so far, beside that of one joint request; "
-        f"`benchmarks/results/sequential_digits.json`).\n\n{text}"
-    )
 
 
 def _scenario(name: str, table: pd.DataFrame) -> str:
@@ -93,7 +71,7 @@ def _scenario(name: str, table: pd.DataFrame) -> str:
     figures = [figure for figure in FIGURES if figure in table and table[figure].notna().any()]
     over = over_null(table)
     rows = [_row(model, table[table["model"] == model], over[model], figures, table) for model in order(table, over)]
-    head = ["method", "distance", *(FIGURES[figure] for figure in figures), "verdict", "samples", "beats both"]
+    head = ["method", "distance", *(FIGURES[figure] for figure in figures), "verdict", "samples", "time", "beats both"]
     lines = [head, ["---"] * len(head), *rows]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     counted = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
@@ -128,8 +106,19 @@ def _row(model: str, own: pd.DataFrame, over: np.ndarray, figures: list[str], ta
         *("" if own[figure].isna().all() else f"{own[figure].mean():.3f}" for figure in figures),
         ", ".join(f"{count} {word}" for word, count in verdicts.items()),
         f"{own['share'].mean():.2f}",
-        "" if is_control(model) or model in YARDSTICKS else ("yes" if beats_both(model, table) else "no"),
+        f"{own['seconds'].mean() / _of_retrained(table, 'seconds'):.2f}",
+        "" if is_control(model) or model in YARDSTICKS else _beats(model, table),
     ]
+
+
+def _of_retrained(table: pd.DataFrame, figure: str) -> float:
+    return float(table.loc[table["model"].isin(["retrained", "null"]), figure].mean())
+
+
+def _beats(model: str, table: pd.DataFrame) -> str:
+    if table["seed"].nunique() == 1:
+        return "nearer" if (gains(model, table) > 0).all() else "no"
+    return "yes" if beats_both(model, table) else "no"
 
 
 def _spread(values: np.ndarray) -> str:
@@ -139,10 +128,14 @@ def _spread(values: np.ndarray) -> str:
 
 def beats_both(model: str, table: pd.DataFrame) -> bool:
     """Whether a method is nearer to retraining than both controls, beyond the spread."""
-    by = table.pivot_table(index="model", columns="seed", values="distance")
-    gain = by.loc[_controls_of(model, table)].min() - by.loc[model]
-    gain = gain.dropna()
+    gain = gains(model, table)
     return len(gain) > 1 and bool((gain > 0).all()) and float(gain.mean()) > float(gain.std())
+
+
+def gains(model: str, table: pd.DataFrame) -> pd.Series:
+    """By how much a method is nearer than the nearer control, seed by seed."""
+    by = table.pivot_table(index="model", columns="seed", values="distance")
+    return (by.loc[_controls_of(model, table)].min() - by.loc[model]).dropna()
 
 
 def _controls_of(model: str, table: pd.DataFrame) -> list[str]:
@@ -154,22 +147,77 @@ def _controls_of(model: str, table: pd.DataFrame) -> list[str]:
 
 
 def _sentences(table: pd.DataFrame, over: dict[str, np.ndarray], refused: pd.DataFrame) -> str:
-    accuracy = "accuracy_kept" if "accuracy_kept" in table and table["accuracy_kept"].notna().any() else "accuracy_test"
+    accuracy = "accuracy_kept" if _measured("accuracy_kept", table) else "accuracy_test"
     mean = table.groupby("model")[accuracy].mean()
-    floor = mean[["retrained", "null"]].mean() - HARM
+    floor = min(_of_retrained(table, accuracy), mean["before"]) - HARM
     before = float(np.nanmean(over["before"]))
     methods = [model for model in order(table, over) if model not in YARDSTICKS and not is_control(model)]
-    best = [model for model in methods if beats_both(model, table)]
+    best = [model for model in methods if _beats(model, table) != "no"]
     harm = [model for model in methods if mean[model] < floor or np.nanmean(over[model]) > before * (1 + NOTHING)]
     idle = [model for model in methods if model not in harm and np.nanmean(over[model]) > before * (1 - NOTHING)]
+    seeds = " in the one seed" if table["seed"].nunique() == 1 else ""
     said = [
-        f"Nearer than both controls: {_list(best)}.",
+        f"Nearer than both controls{seeds}: {_list(best)}.",
         f"Within a tenth of doing nothing: {_list(idle)}.",
-        f"Harm (five points of accuracy on what stays, or further from retraining than doing nothing): {_list(harm)}.",
+        f"Harm (on what stays, five points of accuracy under both retraining and doing nothing; or a tenth further "
+        f"from retraining than doing nothing): {_list(harm)}.",
     ]
+    if _measured("probe", table):
+        said += _hidden(table, methods)
+    if _measured("accuracy_corrected", table):
+        said.append(_healed(table, methods))
     if len(refused):
         said.append(f"Refused the request: {_list(list(dict.fromkeys(refused['model'])))}.")
     return " ".join(said)
+
+
+def _measured(figure: str, table: pd.DataFrame) -> bool:
+    return figure in table and bool(table[figure].notna().any())
+
+
+def _hidden(table: pd.DataFrame, methods: list[str]) -> list[str]:
+    """Methods that forget a class cheaply, and those of them whose embeddings know it as the original's do."""
+    mean = table.groupby("model")[["accuracy_forget", "accuracy_kept", "probe", "share"]].mean()
+    kept, probe = _of_retrained(table, "accuracy_kept"), _of_retrained(table, "probe")
+    clean = [
+        model
+        for model in methods
+        if mean["accuracy_forget"][model] < 0.01 and mean["accuracy_kept"][model] > kept - 0.01
+    ]
+    cheap = [model for model in clean if mean["share"][model] < 0.1]
+    before = mean["probe"]["before"]
+    hiding = [model for model in clean if mean["probe"][model] > (probe + before) / 2]
+    said = (
+        f"Of these only hide the class (their probe is nearer to that of doing nothing, {before:.3f}, than to that of "
+        f"retraining, {probe:.3f}): {_list(hiding)}."
+    )
+    if before - probe < TOLD_APART:
+        said = (
+            f"The probe cannot tell here which only hide it: {before:.3f} of doing nothing, {probe:.3f} of retraining."
+        )
+    return [
+        f"Under 1 % on forgotten rows and within a point of retraining on kept classes: {_list(clean)}; with less than "
+        f"a tenth of the samples: {_list(cheap)}.",
+        said,
+    ]
+
+
+def _healed(table: pd.DataFrame, methods: list[str]) -> str:
+    """Methods that win back most of what retraining without any wrong row wins on affected rows, and keep the rest."""
+    mean = table.groupby("model")[["accuracy_corrected", "accuracy_test"]].mean()
+    before, best = mean["accuracy_corrected"]["before"], _of_retrained(table, "accuracy_corrected")
+    won = (mean["accuracy_corrected"] - before) / (best - before)
+    healing = [
+        model
+        for model in methods
+        if best > before and won[model] > 0.8 and mean["accuracy_test"][model] > mean["accuracy_test"]["before"] - HARM
+    ]
+    top = max(methods, key=lambda model: float(won[model]))
+    return (
+        f"Retraining without any of these rows lifts the corrected accuracy from {before:.3f} to {best:.3f}; four "
+        f"fifths of that, at no more than five points on the test rows, are won by: {_list(healing)}; the most by "
+        f"{top} ({mean['accuracy_corrected'][top]:.3f})."
+    )
 
 
 def _list(names: list[Any]) -> str:

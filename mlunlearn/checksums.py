@@ -76,15 +76,44 @@ def checksums_of_rows(values: Any, key: int = 0) -> np.ndarray:
         return _of_entries(values.tocsr(), key)
     if isinstance(values, (pd.DataFrame, pd.Series)):
         turned = _without_minus_zero(values.iloc[:, ::-1] if key and values.ndim == 2 else values)
-        hashed = pd.util.hash_pandas_object(turned, index=False).to_numpy().astype(np.uint64)
+        hashed = pd.util.hash_pandas_object(_in_words(turned), index=False).to_numpy().astype(np.uint64)
         return _of_words(hashed[:, np.newaxis], key)
     if hasattr(values, "checksums"):
         return values.checksums(key)
     values = np.asarray(values)
     if values.dtype.hasobject:
-        hashed = pd.util.hash_array(values.ravel(), categorize=False).astype(np.uint64)
+        hashed = pd.util.hash_array(_texts(values.ravel()), categorize=False).astype(np.uint64)
         return _of_words(hashed.reshape(len(values), -1), key)
     return _of_words(values, key)
+
+
+def _in_words(values: Any) -> Any:
+    """Write what is no text in columns of objects as texts; the same object where there is none."""
+    if values.ndim == 1:
+        objects = values.to_numpy() if values.dtype == object else None
+        texts = objects if objects is None else _texts(objects)
+        return values if texts is objects else pd.Series(texts, dtype=object, name=values.name)
+    columns = [values.iloc[:, place] for place in range(values.shape[1])]
+    written = [_in_words(column) for column in columns]
+    if all(new is old for new, old in zip(written, columns, strict=True)):
+        return values
+    return pd.concat([column.set_axis(values.index) for column in written], axis=1)
+
+
+def _texts(values: np.ndarray) -> np.ndarray:
+    """Write what is no text as text: pandas hashes such objects by what stands beside them."""
+    if pd.api.types.infer_dtype(values, skipna=False) in ("string", "empty"):
+        return values
+    written = np.empty(len(values), dtype=object)
+    written[:] = [value if isinstance(value, str) else _told(value) for value in values]
+    return written
+
+
+def _told(value: Any) -> str:
+    """Write a value so that no text is like it: arrays with all they hold, whatever is missing in one way."""
+    if isinstance(value, np.ndarray):
+        return f"\0{value.tolist()}"
+    return "\0" if np.ndim(value) == 0 and pd.isna(value) else f"\0{value}"
 
 
 def _without_minus_zero(values: Any) -> Any:

@@ -9,7 +9,6 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from mmap import mmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,8 @@ from scipy import sparse
 from mlunlearn._compat import _safe_indexing
 from mlunlearn.checksums import checksums_of_rows, combined
 from mlunlearn.exceptions import DataChangedError
+from mlunlearn.frame_types import in_types
+from mlunlearn.holding import bytes_of_a_row, is_on_disk
 from mlunlearn.items import Items
 from mlunlearn.row_labels import drop_unused_labels, labels_of, sum_of_labels, used_alone
 from mlunlearn.twins import Twins
@@ -64,14 +65,6 @@ def join_rows(parts: list[Any]) -> Any:
     if isinstance(first, pd.Index):
         return first.append(parts[1:])
     return sparse.vstack(parts, format="csr") if sparse.issparse(first) else pd.concat(parts)
-
-
-def _is_on_disk(X: Any) -> bool:
-    while isinstance(X, np.ndarray):
-        if isinstance(X, np.memmap):
-            return True
-        X = X.base
-    return isinstance(X, mmap)
 
 
 @dataclass(frozen=True)
@@ -170,6 +163,15 @@ class Chunk(NamedTuple):
             return take_rows(self.X, self.file_rows[places])
         return take_rows(getattr(self, name), places)
 
+    def refuse_other_length(self) -> None:
+        """Refuse the caller's data if rows were deleted in it."""
+        if self.file_rows is None and self.X.shape[0] != len(self.positions):
+            raise DataChangedError(
+                f"The data given to fit had {len(self.positions)} rows and has {self.X.shape[0]}: rows were deleted in "
+                "place, so positions point elsewhere. Give back the rows that are left and name the deleted ones, "
+                "attach_data(X, y, erased=rows), then unlearn them."
+            )
+
     def take(self, places: np.ndarray) -> Chunk:
         """Copy the rows at these places; what is on disk stays there."""
         taken = Chunk(*(take_rows(values, places) for values in self._replace(X=None)))
@@ -214,10 +216,11 @@ class TrainingData:
             self._labels, codes = np.unique(y, return_inverse=True)
             codes = codes.reshape(-1).astype(np.min_scalar_type(len(self._labels)))
         self._label_counts: Any = None if codes is None else np.bincount(codes)
-        file_rows = np.arange(n) if _is_on_disk(X) else None
+        file_rows = np.arange(n) if is_on_disk(X) else None
         sums = _checksums(positions, inputs, y, weight)
         self._chunks = [Chunk(positions, X, y, weight, file_rows, sums, codes, groups, labels_of(X))]
         self._chunk_size = 0  # positions of a chunk, once there are several
+        self._dtypes = X.dtypes if isinstance(X, pd.DataFrame) else None
         self.erased: Any = None  # rows that are still to be forgotten, of which nothing is held
 
     @property
@@ -230,7 +233,7 @@ class TrainingData:
         """All inputs that are held; those of the caller as long as nothing was forgotten."""
         first = self._chunks[0]
         if first.file_rows is None:
-            return self._column("X")
+            return in_types(self._column("X"), self._dtypes)
         rows = self._column("file_rows")
         return first.X if len(rows) == len(first.X) else take_rows(first.X, rows)
 
@@ -328,14 +331,16 @@ class TrainingData:
             raise DataChangedError("Rows that were erased before attach_data(..., erased=rows) can only be forgotten.")
         if len(self._chunks) == 1:
             [chunk] = self._chunks
+            chunk.refuse_other_length()
             places = chunk.places(positions)
-            return [chunk.column(name, places) for name in names]
+            return [in_types(chunk.column(name, places), self._dtypes) for name in names]
         order = np.argsort(positions, kind="stable")
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         found = [(chunk, chunk.places(some)) for chunk, some in self._by_chunk(positions[order])]
         found = found or [(self._chunks[0], np.arange(0))]
-        return [take_rows(join_rows([chunk.column(name, places) for chunk, places in found]), back) for name in names]
+        columns = [join_rows([chunk.column(name, places) for chunk, places in found]) for name in names]
+        return [in_types(take_rows(column, back), self._dtypes) for column in columns]
 
     def _by_chunk(self, positions: np.ndarray) -> Iterator[tuple[Chunk, np.ndarray]]:
         """Deal ascending positions out to the chunks they are in."""
@@ -385,15 +390,7 @@ def _cut(whole: Chunk, places: np.ndarray) -> tuple[list[Chunk], int]:
     """Copy rows into chunks of one number of positions each; data of an unknown kind stays in one piece."""
     if not (isinstance(whole.X, (np.ndarray, pd.DataFrame)) or sparse.issparse(whole.X)):
         return [whole.take(places)], int(whole.positions[-1]) + 1
-    size = max(CHUNK_BYTES // _bytes_of_a_row(whole.X), 16)
+    size = max(CHUNK_BYTES // bytes_of_a_row(whole.X), 16)
     ends = np.arange(0, whole.positions[-1] + 1 + size, size)
     parts = np.searchsorted(whole.positions[places], ends).tolist()
     return [whole.take(places[start:stop]) for start, stop in pairwise(parts)], size
-
-
-def _bytes_of_a_row(X: Any) -> int:
-    if sparse.issparse(X):
-        return max((X.data.nbytes + X.indices.nbytes) // X.shape[0], 1)
-    if isinstance(X, pd.DataFrame):
-        return max(8 * X.shape[1], 1)
-    return max(X.nbytes // len(X), 1)

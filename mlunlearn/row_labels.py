@@ -36,6 +36,39 @@ def _plain(index: pd.Index) -> pd.Index:
     return index.astype(index.categories.dtype) if isinstance(index, pd.CategoricalIndex) else index
 
 
+def _like(own: pd.Index, asked: pd.Index, name: str) -> pd.Index:
+    """Put the levels of labels that are asked for in the order of the frame's own, by their names.
+
+    Parameters
+    ----------
+    own : pandas.Index
+        Labels of the fitted frame.
+    asked : pandas.Index
+        Other labels.
+    name : str
+        What they are, for the error.
+
+    Returns
+    -------
+    pandas.Index
+        The same labels, out of their categories. Where a name is missing, the place of a level counts.
+
+    Raises
+    ------
+    ForgetRequestError
+        If the names say that these are labels of something else.
+    """
+    ours, theirs = list(own.names), list(asked.names)
+    if own.nlevels != asked.nlevels or None in ours or None in theirs or ours == theirs:
+        return _plain(asked)
+    if len(set(ours)) == len(ours) and set(ours) == set(theirs):
+        return asked.reorder_levels(ours)
+    raise ForgetRequestError(
+        f"{name} holds labels of {theirs}, and the rows of the fitted frame have labels of {ours}: the same value may "
+        f"name another row. If they are the same labels, give them the names of the frame: index.set_names({ours})."
+    )
+
+
 def sum_of_labels(index: pd.Index | None, positions: np.ndarray) -> np.uint64:
     """Add up checksums of labels and of the positions they stand at.
 
@@ -125,8 +158,9 @@ class RowLabels:
         UnknownIdError
             If no retained row has a label.
         ForgetRequestError
-            If several rows have it.
+            If several rows have it, or if the labels have other names than those of the frame.
         """
+        asked = _like(self.index, asked, name)
         self._refuse_ambiguous(asked, name)
         index, positions = self.index, self.positions
         if not index.is_unique:
@@ -164,9 +198,10 @@ class RowLabels:
         UnknownIdError
             If a row is marked whose label no retained row has.
         ForgetRequestError
-            If a retained row is not in the mask, or if labels are not unique and the order is another.
+            If a retained row is not in the mask, if labels are not unique and the order is another, or if they have
+            other names than those of the frame.
         """
-        marks, mask = mask.to_numpy(dtype=bool), mask.set_axis(_plain(mask.index))
+        marks, mask = mask.to_numpy(dtype=bool), mask.set_axis(_like(self.index, mask.index, name))
         if len(mask) == n_samples and self.index.equals(mask.index[self.positions]):
             return np.flatnonzero(marks)
         if self.index.equals(mask.index):
@@ -218,7 +253,8 @@ def align_with(X: Any, values: Any, argument: str) -> Any:
     Raises
     ------
     ValueError
-        If a row has no value by its label, or if labels are not unique and the order is another.
+        If a row has no value by its label, if labels are not unique and the order is another, or if they have other
+        names.
 
     Examples
     --------
@@ -229,9 +265,11 @@ def align_with(X: Any, values: Any, argument: str) -> Any:
     ['bob', 'ann']
     """
     index = labels_of(X)
-    if index is None or not isinstance(values, pd.Series) or _plain(values.index).equals(index):
+    if index is None or not isinstance(values, pd.Series):
         return values
-    own = _plain(values.index)
+    own = _like(index, values.index, argument)
+    if own.equals(index):
+        return values
     places = own.get_indexer(index) if own.is_unique and own.nlevels == index.nlevels else np.full(1, -1)
     if (places < 0).any():
         raise ValueError(
@@ -279,7 +317,7 @@ def resolve_labelled(asked: Any, n_samples: int, name: str, labels: RowLabels | 
             f"with other labels). If it holds positions, pass {name}.to_numpy(); to name rows by label, fit on the "
             "data frame."
         )
-    return labels.named(_plain(asked), name)
+    return labels.named(asked, name)
 
 
 def _marked(asked: pd.Series, n_samples: int, name: str, labels: RowLabels | None) -> np.ndarray:

@@ -148,8 +148,8 @@ class TorchEstimator(BaseEstimator):
     def _refuse_several_outputs(self, output: Any) -> None:
         """Refuse a tuple where skorch would hand it to a loss of torch, which takes one tensor."""
         net = self.net_
-        own_loss = "get_loss" in vars(type(net)) and not type(net).__module__.startswith("skorch")
-        if isinstance(output, tuple) and not own_loss and type(net.criterion_).__module__.startswith("torch.nn"):
+        loss_of_skorch = type(net).get_loss.__module__.startswith("skorch.")
+        if isinstance(output, tuple) and loss_of_skorch and type(net.criterion_).__module__.startswith("torch.nn"):
             raise ValueError(
                 f"the module returns {len(output)} outputs, and {type(net.criterion_).__name__} takes one tensor; "
                 "return that alone, or pass a skorch net with a get_loss that takes them all."

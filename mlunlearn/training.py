@@ -10,6 +10,7 @@ from typing import Any
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import has_fit_parameter
@@ -68,7 +69,7 @@ def check_estimator(estimator: Any, method: str, task: Task | None = None) -> No
     learns = hasattr(estimator, "fit") or hasattr(estimator, "partial_fit")
     if not (learns and hasattr(estimator, "get_params")):
         raise TypeError(f"{method} takes a scikit-learn estimator, a torch module or a skorch net, got {estimator!r}.")
-    if task is not None and not hasattr(estimator, "predict"):
+    if task is not None and not offers(estimator, "predict"):
         raise TypeError(f"{method} predicts with its estimator, and {type(estimator).__name__} has no predict.")
     kind = "regressor" if is_regressor(estimator) else "classifier" if is_classifier(estimator) else None
     kind = kind or getattr(get_tags(estimator), "estimator_type", None) or task
@@ -79,6 +80,37 @@ def check_estimator(estimator: Any, method: str, task: Task | None = None) -> No
                 str(kind), "."
             )
         )
+
+
+def offers(estimator: Any, method: str) -> bool:
+    """Tell whether an estimator has a method, once it is fitted.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Not fitted. A stack of scikit-learn that names no final estimator does not know yet that it will have one.
+    method : str
+        Such as ``"predict_proba"``.
+
+    Returns
+    -------
+    bool
+        True if it will.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import StackingClassifier
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from mlunlearn.training import offers
+    >>> stack = StackingClassifier([("tree", DecisionTreeClassifier())])
+    >>> hasattr(stack, "predict"), offers(stack, "predict"), offers(stack, "transform_twice")
+    (False, True, False)
+    """
+    if isinstance(estimator, Pipeline):
+        return offers(estimator.steps[-1][1], method)
+    if getattr(estimator, "final_estimator", estimator) is None:
+        return hasattr(LogisticRegression() if is_classifier(estimator) else RidgeCV(), method)
+    return hasattr(estimator, method)
 
 
 def refuse_frozen(estimator: BaseEstimator, method: str) -> None:

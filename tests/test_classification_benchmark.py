@@ -1,6 +1,8 @@
 """What the benchmark of classifiers measures, on answers that are known, and what its tables say of them."""
 
 import base64
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,9 +11,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score
 
 pytest.importorskip("skorch")
-from benchmarks import classification, digits, tables_classification
+from benchmarks import classification, digits, sequential, tables_classification, tables_sequential
 from benchmarks.common import Trained
-from mlunlearn.approximate import FineTuneClassifier
+from mlunlearn.approximate import FineTuneClassifier, RestartClassifier
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,8 @@ def test_scenarios_change_and_ask_for_what_they_say(task):
     assert scores[made["memorised"].asked].min() >= 2 * len(y) / 3 - 1
     for name in ("backdoor", "confusion"):
         assert made[name].asked.sum() == pytest.approx(classification.DISCOVERED * made[name].gone.sum(), abs=1)
+    assert made["class"].concerned == made["class"].classes == (task.forgotten_class,)
+    assert made["confusion"].concerned == task.pair
     wrong = made["mislabelled"]
     assert (wrong.train[1][wrong.gone] != y[wrong.gone]).all()
     assert (wrong.matched[1] != wrong.corrected[1]).all()
@@ -117,3 +121,129 @@ def test_a_method_beats_both_controls_beyond_the_spread(distances, share, expect
 def test_distances_are_over_those_of_retrained_models_of_the_same_seed():
     table = table_of({**CONTROLS, "null": [0.1, 0.3, 0.5]}, {})
     np.testing.assert_allclose(tables_classification.over_null(table)["before"], [8.0, 4.0, 0.8 / 0.3])
+
+
+def test_answers_of_a_method_are_kept_under_its_settings_and_its_code(monkeypatch):
+    frozen = FrozenEstimator(None)
+    made = classification.made_of(FineTuneClassifier(frozen, lr=0.1, random_state=0))
+    assert made == classification.made_of(FineTuneClassifier(FrozenEstimator(1), lr=0.1, random_state=0))
+    assert made != classification.made_of(FineTuneClassifier(frozen, lr=0.2, random_state=0))
+    assert made != classification.made_of(RestartClassifier(frozen, lr=0.1, random_state=0))
+    read = Path.read_text
+    for addition, same in (("# a comment", True), ("\nfinal_step = 0.5\n", False)):
+        monkeypatch.setattr(Path, "read_text", lambda file, more=addition, **options: read(file, **options) + more)
+        assert same == (made == classification.made_of(FineTuneClassifier(frozen, lr=0.1, random_state=0)))
+    documented = classification._code('class A:\n    """Word."""\n\n    x = 1\n')
+    assert documented == classification._code('class A:\n    """Other word."""\n    x = 1  # one\n')
+    assert documented != classification._code('class A:\n    """Word."""\n\n    x = 2\n')
+
+
+class Overflows(FineTuneClassifier):
+    def _edit(self, module, forget, retain, run):
+        raise FloatingPointError("a weight is not finite after step 3")
+
+
+@pytest.fixture(scope="module")
+def trained_shortly(task):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digits, "EPOCHS", 3)
+        scenario = classification.scenarios(task, 3, lambda: None)["random"]()
+        kept = ~scenario.asked
+        X, y = scenario.train
+        references = [classification.fit(task, (X[kept], y[kept]), seed) for seed in range(3)]
+        return scenario, classification.fit(task, scenario.train, 9), references
+
+
+def test_a_method_whose_numbers_overflow_is_noted_and_stops_nothing(task, trained_shortly):
+    scenario, original, references = trained_shortly
+    figures = classification.Figures(task, scenario, references, original, 3)
+    found = classification._measured(figures, Overflows(FrozenEstimator(original)), [0, 1, 2], lambda: 0.0)
+    assert found == {"refused": "a weight is not finite after step 3"}
+
+
+def test_no_model_is_called_retrained_where_the_original_would_be(task, monkeypatch):
+    monkeypatch.setattr(digits, "EPOCHS", 15)
+    scenario = classification.scenarios(task, 3, lambda: None)["mislabelled"]()
+    kept = ~scenario.gone
+    X, y = scenario.train
+    *references, exact = [classification.fit(task, (X[kept], y[kept]), seed) for seed in range(4)]
+    figures = classification.Figures(task, scenario, references, classification.fit(task, scenario.train, 9), 3)
+    assert figures.of(exact, [0, 1, 2])["verdict"] == "as a retrained model"
+    figures.word_on_original = replace(figures.word_on_original, decision="cannot tell at this size")
+    assert figures.of(exact, [0, 1, 2])["verdict"] == "cannot tell at this size"
+
+
+@pytest.mark.parametrize("n_parts", [3, 10])
+def test_requests_in_a_row_ask_for_every_row_once(n_parts):
+    asked = np.random.default_rng(1).random(200) < 0.2
+    dealt = sequential.parts(asked, n_parts, seed=0)
+    np.testing.assert_array_equal(np.sum(dealt, axis=0), asked)
+    sizes = [mask.sum() for mask in dealt]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_method_in_a_row_and_in_one_request(task, trained_shortly):
+    scenario, original, references = trained_shortly
+    requests = sequential.parts(scenario.asked, 2, seed=0)
+    stages = [
+        classification.Figures(task, replace(scenario, asked=rows, gone=rows), references, original, 3)
+        for rows in (requests[0], scenario.asked)
+    ]
+
+    def idle():
+        return FineTuneClassifier(FrozenEstimator(original), n_steps=1, lr=1e-30, random_state=0)
+
+    first, last, joint = sequential.measured(stages, requests, idle)
+    assert (first["request"], last["request"], joint["request"]) == (1, 2, sequential.JOINT)
+    assert last["share"] == pytest.approx(2 * joint["share"], rel=0.1)
+    before = [figures.of(original, [0, 1, 2], judged=False) for figures in stages]
+    for found, expected in zip((first, last, joint), [*before, before[-1]], strict=True):
+        assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    refused = sequential.measured(stages, requests, lambda: Overflows(FrozenEstimator(original)))
+    assert refused == [{"request": 1, "refused": "a weight is not finite after step 3"}]
+
+
+def test_sentences_name_what_hides_a_class_and_what_heals():
+    table = pd.DataFrame(
+        [
+            {"model": model, "seed": 1, "distance": 0.1, "seconds": 1.0, "share": share, "accuracy_test": 0.9}
+            | {"accuracy_forget": gone, "accuracy_kept": kept, "probe": probe, "accuracy_corrected": healed}
+            for model, share, gone, kept, probe, healed in (
+                ("retrained", 1.0, 0.0, 0.90, 0.70, 0.90),
+                ("null", 1.0, 0.0, 0.90, 0.70, 0.90),
+                ("before", 0.0, 1.0, 0.90, 0.95, 0.10),
+                ("from scratch (0.1)", 0.1, 0.0, 0.80, 0.60, 0.50),
+                ("continued (0.1)", 0.1, 0.5, 0.90, 0.90, 0.50),
+                ("Hides", 0.05, 0.0, 0.895, 0.94, 0.20),
+                ("Slow", 0.5, 0.0, 0.90, 0.71, 0.85),
+                ("Keeps", 0.05, 0.5, 0.90, 0.94, 0.10),
+            )
+        ]
+    )
+    over = tables_classification.over_null(table)
+    said = tables_classification._sentences(table, over, table[:0])
+    assert (
+        "within a point of retraining on kept classes: Hides, Slow; with less than a tenth of the samples: Hides."
+        in said
+    )
+    assert "retraining, 0.700): Hides." in said
+    assert "are won by: Slow; the most by Slow (0.850)." in said
+    table.loc[table["model"] == "before", "probe"] = 0.71
+    said = tables_classification._sentences(table, over, table[:0])
+    assert "The probe cannot tell here which only hide it: 0.710 of doing nothing, 0.700 of retraining." in said
+
+
+def test_requests_in_a_row_are_compared_with_a_joint_one():
+    distances = {"retrained": [0.1] * 10, "null": [0.1] * 9 + [0.2], "before": [0.6] * 10, "Steady": [0.3] * 11}
+    distances["Worse"] = [0.1 * number for number in range(1, 11)] + [0.3]
+    rows = [
+        {"model": model, "seed": 1, "request": number, "distance": value, "accuracy_forget": 0.5, "accuracy_test": 0.9}
+        for model, values in distances.items()
+        for number, value in zip([*range(1, 11), tables_sequential.JOINT], values, strict=False)
+    ]
+    over = tables_sequential.over_null(pd.DataFrame(rows))
+    assert over.loc["Worse", [1, 5, 10]].tolist() == pytest.approx([1, 5, 1.0 / 0.15])
+    assert over.loc["Steady", tables_sequential.JOINT] == pytest.approx(0.3 / 0.15)  # as after the last
+    text = tables_sequential._part("digits", {"note": "", "n_references": 3}, "random", pd.DataFrame(rows))
+    assert "by more than a fifth: Worse; nearer by as much: none." in text
+    assert "| Worse | 1.00 | 5.00 | 6.67 | 2.00 |" in text

@@ -37,10 +37,11 @@ def test_the_verdicts_over_many_seeds_are_those_of_the_results_file():
 @pytest.fixture
 def tables(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
+    before = set(sys.modules)
     from benchmarks import tables
 
     yield tables
-    for name in [name for name in sys.modules if name.split(".")[0] == "benchmarks"]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "benchmarks" and name not in before]:
         del sys.modules[name]
 
 

@@ -26,7 +26,7 @@ from mlunlearn.graph.models.estimators import GraphEstimator
 from mlunlearn.graph.models.training import redraw
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import Of, delete
-from mlunlearn.parameters import check_count, check_share
+from mlunlearn.parameters import check_count, check_flag, check_share
 from mlunlearn.seeds import derive_seeds
 
 
@@ -132,6 +132,8 @@ def audit_graph(
     """
     check_count("n_references", n_references)
     check_share("alpha", alpha, zero=False, one=False)
+    if exchangeable is not None:
+        check_flag("exchangeable", exchangeable)
     request = {"forget_idx": forget_idx, "of": of, "classes": classes}
     served = {name: _serve(method, original, data, request) for name, method in {"UtU": UtU, **methods}.items()}
     receipt = served["UtU"][0].receipts_[-1]

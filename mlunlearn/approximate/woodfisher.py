@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector
 
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.descriptions import described
@@ -164,7 +163,7 @@ class WoodFisherClassifier(EditedClassifier):
 
 def flat(vector: Vector) -> Tensor:
     """Lay the parts of a vector end to end."""
-    return parameters_to_vector(vector.values())
+    return torch.cat([value.flatten() for value in vector.values()])
 
 
 def solve(gradients: Iterator[Tensor], n: int, v: Tensor, damping: float) -> Tensor:

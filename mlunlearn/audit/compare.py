@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlunlearn.audit._preparation.encode import collect
-from mlunlearn.audit._preparation.references import joins_models
+from mlunlearn.audit._preparation.references import algorithm_of, joins_models
 from mlunlearn.audit._preparation.study import prepare
 from mlunlearn.audit.controls import CONTINUED, FROM_SCRATCH, train_controls
 from mlunlearn.audit.judge import Judge
@@ -196,7 +196,7 @@ def compare(
     >>> table.loc[["exact", "before unlearning"], "verdict"].tolist()
     ['as a retrained model', 'distinguishable from one']
     """
-    check_settings(n_references, 1, alpha, residue)
+    check_settings(n_references, 1, alpha, residue, exchangeable)
     if hasattr(models, "predict"):
         raise ValueError("compare takes a mapping of names to models; pass {name: model}, or call audit for one.")
     nested = {name: _nested(name, given) for name, given in _named(models).items()}
@@ -266,7 +266,8 @@ def _other_algorithms(flat: Mapping[str, Any], references: Sequence[Any] | None)
     others = [
         name
         for name, model in flat.items()
-        if type(model) is not type(first) and (joins_models(model) or joins_models(first))
+        if algorithm_of(model) != algorithm_of(first)
+        or (type(model) is not type(first) and (joins_models(model) or joins_models(first)))
     ]
     what = f"{', '.join(others)}: other algorithms than {type(first).__name__}, whose models the references are"
     return [f"{what}; even an exact model of another algorithm is distinguishable."] if others else []

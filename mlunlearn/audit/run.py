@@ -15,7 +15,7 @@ from mlunlearn.audit._preparation.overlap import count_twins
 from mlunlearn.audit._preparation.study import LEAST_REFERENCES, Study, prepare
 from mlunlearn.audit.metrics.benchmark import efficiency
 from mlunlearn.audit.report import Audit
-from mlunlearn.parameters import check_count, check_share
+from mlunlearn.parameters import check_count, check_flag, check_share
 from mlunlearn.seeds import root_seed
 
 PACKAGES = ("mlunlearn", "numpy", "scikit-learn", "scipy")
@@ -172,7 +172,7 @@ def audit(
     >>> report.verdict_on_original.decision
     'distinguishable from one'
     """
-    check_settings(n_references, n_bootstrap, alpha, residue)
+    check_settings(n_references, n_bootstrap, alpha, residue, exchangeable)
     seed = root_seed(random_state)
     study = prepare(
         {"the model": model},
@@ -205,12 +205,14 @@ def audit(
     )
 
 
-def check_settings(n_references: int, n_bootstrap: int, alpha: float, residue: float) -> None:
+def check_settings(
+    n_references: int, n_bootstrap: int, alpha: float, residue: float, exchangeable: bool | None
+) -> None:
     """Refuse settings that are out of range.
 
     Parameters
     ----------
-    n_references, n_bootstrap, alpha, residue
+    n_references, n_bootstrap, alpha, residue, exchangeable
         As in `audit`.
 
     Raises
@@ -222,6 +224,8 @@ def check_settings(n_references: int, n_bootstrap: int, alpha: float, residue: f
     check_count("n_bootstrap", n_bootstrap)
     check_share("alpha", alpha, zero=False, one=False)
     check_share("residue", residue, zero=False)
+    if exchangeable is not None:
+        check_flag("exchangeable", exchangeable)
 
 
 def _ids(study: Study) -> dict[str, NDArray[Any]]:

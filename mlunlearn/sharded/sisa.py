@@ -14,11 +14,11 @@ from mlunlearn.labels import one_column
 from mlunlearn.parameters import check_choice
 from mlunlearn.sharded.aggregation import probabilities, votes
 from mlunlearn.sharded.shards import ShardedUnlearner
-from mlunlearn.training import as_estimator
+from mlunlearn.training import as_estimator, offers
 
 
 def _has_probabilities(self: SISAClassifier) -> bool:
-    return hasattr(as_estimator(self.estimator, "classifier"), "predict_proba")
+    return offers(as_estimator(self.estimator, "classifier"), "predict_proba")
 
 
 def _mean_needs_probabilities(self: SISAClassifier) -> bool:

@@ -10,7 +10,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from mlunlearn.approximate import WoodFisherClassifier
-from mlunlearn.approximate.woodfisher import solve, solve_along_one_direction
+from mlunlearn.approximate.woodfisher import flat, solve, solve_along_one_direction
 from mlunlearn.nets import TorchClassifier
 
 ROWS = np.arange(30)
@@ -99,3 +99,9 @@ def test_published_settings(frozen, blobs):
     model = WoodFisherClassifier.published(frozen, alpha=5.0, random_state=0)
     assert (model.alpha, model.n_gradients, model.damping, model.variant) == (5.0, 1000, 1.0, "official")
     assert model.fit(X, y).unlearn(ROWS).receipts_[-1].work.samples == 120 + 90
+
+
+def test_weights_are_laid_end_to_end_whatever_their_order_in_memory():
+    weights = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    laid = flat({"convolution": weights.to(memory_format=torch.channels_last), "bias": torch.ones(2)})
+    torch.testing.assert_close(laid, torch.cat([weights.flatten(), torch.ones(2)]), rtol=0, atol=0)

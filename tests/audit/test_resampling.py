@@ -36,6 +36,12 @@ def test_means_and_rates_are_those_of_repeated_rows():
     np.testing.assert_allclose(weighted_rate(np.array([0.0, 0.5, 1.0]), times, weights), [2 / 3, np.nan])
 
 
+def test_a_side_without_samples_has_no_auc():
+    weights = np.array([[1.0, 1.0], [0.0, 0.0]])
+    roc = weighted_roc(np.array([2.0, 3.0]), np.array([0.0, 1.0]), np.ones((2, 2)), weights, rates=(0.5,))
+    np.testing.assert_array_equal(roc.auc, [1.0, np.nan])
+
+
 def test_whole_groups_are_drawn():
     groups = np.array([0, 0, 1, 1, 1, 2])
     (weights,) = resample_weights({"x": 6}, {"x": groups}, 50, seed=0)

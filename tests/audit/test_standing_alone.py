@@ -23,7 +23,7 @@ from mlunlearn.audit._preparation.overlap import count_twins, never_trained_on, 
 from mlunlearn.audit.attacks.relative import chi_squared_divergence
 from mlunlearn.audit.metrics.people import exposures, worst_off
 from mlunlearn.audit.printing import short_table
-from mlunlearn.exceptions import UnlearningWarning
+from mlunlearn.exceptions import DataChangedError, UnlearningWarning
 
 N, F = 400, 100
 FITS = []
@@ -114,6 +114,7 @@ def test_retained_rows_suffice_and_the_report_says_what_is_absent(data):
         ({"forget_idx": [0, 900]}, "forget_idx"),
         ({"alpha": 1.5}, "alpha must be a number"),
         ({"residue": 0.0}, "residue must be a number"),
+        ({"exchangeable": "no"}, "exchangeable must be True or False"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",  # not the address of a function
 )
@@ -226,6 +227,25 @@ def test_a_comparison_of_other_requests_is_refused(data):
         run({"retrained": one}, data, compare, forget_idx=None)
     with pytest.raises(ValueError, match="mapping of names"):
         run([one, one], data, compare, forget_idx=None)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_models_that_learned_from_other_rows_are_refused(data, whole):
+    """They name the same positions, of other people."""
+    X, y = data
+    order = np.arange(N)[::-1]
+    ours, theirs = (
+        Retrain(GaussianNB(), random_state=0).fit(X[rows], y[rows]).unlearn(range(F)) for rows in (np.arange(N), order)
+    )
+    references = [
+        Retrain(GaussianNB(), random_state=seed).fit(X[rows], y[rows], exclude=range(F))
+        for seed, rows in ((1, np.arange(N)), (2, order))
+    ]
+    options = {"forget_idx": None} if whole else {"forget_idx": None, "train": None}
+    with pytest.raises(DataChangedError, match="not those theirs learned from"):
+        run({"ours": ours, "theirs": theirs}, data, compare, **options)
+    with pytest.raises(DataChangedError, match="not those reference 2 learned from"):
+        run(ours, data, references=references, **options)
 
 
 def test_exposure_is_the_share_of_unseen_rows_that_are_less_certain():
@@ -411,6 +431,16 @@ class TestReferencesAreMadeAsTheModelWas:
         compared = compare(both, X[N:], y[N:], train=(X[:N], y[:N]), n_references=2, random_state=0)
         assert "sharded: other algorithms than Retrain" in str(compared)
         assert "single: other" not in str(compared)
+
+    def test_a_comparison_names_models_in_which_something_else_learns(self, data):
+        X, y = data
+        both = {
+            name: Retrain(inside, random_state=1).fit(X[:N], y[:N]).unlearn(range(F))
+            for name, inside in {"tree": DecisionTreeClassifier(), "bayes": make_pipeline(GaussianNB())}.items()
+        }
+        compared = compare(both, X[N:], y[N:], train=(X[:N], y[:N]), n_references=2, random_state=0)
+        assert "bayes: other algorithms" in str(compared)
+        assert "tree: other" not in str(compared)
 
 
 class TestUnseenRowsThatWereTrainedOn:

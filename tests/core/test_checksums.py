@@ -93,3 +93,32 @@ def test_zeros_that_a_sparse_row_stores_do_not_count(key):
     assert len(np.unique(sums)) == 1  # the last one says 1 in two parts
     assert sums[0] == checksums_of_rows(sparse.csr_array([[0.0, 1.0, 0.0]]), key)[0]
     np.testing.assert_array_equal(stored.data, before)
+
+
+MIXED = {
+    "equal numbers of several types": [1, 1.0, True, np.int64(1), 2, 0],
+    "numbers, texts and nothing": [None, "a", 3, "b", np.nan, 2.5],
+    "equal things and their names": ["1", 1, "None", None, "True", True],
+    "tuples": [("a", 1), ("b", 2), ("a", 1), None, "a", 3],
+    "lists and arrays": [[1], [2, 3], np.arange(3), np.arange(4), [1], {"a": 1}],
+}
+
+
+@pytest.mark.parametrize("values", MIXED.values(), ids=MIXED)
+@pytest.mark.parametrize("key", [0, 1])
+def test_objects_of_several_types_are_read_alone(values, key):
+    objects = np.empty(len(values), dtype=object)
+    objects[:] = values
+    frame = pd.DataFrame({"a": pd.Series(objects, dtype=object), "b": 1.0})
+    for rows in (frame, frame["a"], objects, objects[:, np.newaxis]):
+        sums = checksums_of_rows(rows, key)
+        taken = [rows.iloc[[i]] if hasattr(rows, "iloc") else rows[[i]] for i in range(len(values))]
+        np.testing.assert_array_equal(np.concatenate([checksums_of_rows(row, key) for row in taken]), sums)
+
+
+def test_objects_are_told_from_their_names():
+    for values in (["1", 1], ["None", None], [np.arange(5000), np.where(np.arange(5000) == 2500, 0, np.arange(5000))]):
+        objects = np.empty(2, dtype=object)
+        objects[:] = values
+        assert len(np.unique(checksums_of_rows(objects))) == 2
+        assert len(np.unique(checksums_of_rows(pd.DataFrame({"a": objects})))) == 2

@@ -167,3 +167,35 @@ def test_twins_of_texts_and_of_excluded_rows():
     model = Retrain(make_pipeline(HashingVectorizer(n_features=16), SGDClassifier()), random_state=0)
     model.fit(texts, [0, 1] * 9, exclude=np.flatnonzero(texts == "c d")[1:])
     assert model.unlearn([0, 3]).receipts_[-1].twins == 1  # the twins of row 3 were never learned
+
+
+def test_columns_keep_their_types_where_rows_are_erased():
+    """Nothing that stands for a missing number is a whole one: pandas makes the column one of floats."""
+    frame = pd.DataFrame({"a": (100 * X[:, 0]).astype(int), "b": X[:, 1] > 0, "c": X[:, 2]})
+    whole = frame.copy()
+    model = METHODS["sisa"]().fit(frame, Y)
+    for name in frame:
+        frame[name] = frame[name].where(~frame.index.isin(GONE))
+    model.unlearn(GONE).unlearn([5])
+    assert frame["a"].dtype == float
+    assert frame["b"].dtype == object
+    reference = METHODS["sisa"]().fit(whole, Y, exclude=[*GONE, 5])
+    assert not state_differences(learned_state(model), learned_state(reference))
+    edited = whole.copy()
+    model = METHODS["retrain"]().fit(edited, Y)
+    edited["a"] = edited["a"].astype(float)
+    edited.loc[7, "a"] += 0.5
+    with pytest.raises(DataChangedError, match="Row 7 "):
+        model.unlearn(GONE)
+
+
+def test_rows_deleted_in_place_are_named_when_data_is_given_back():
+    frame, left = pd.DataFrame(X.copy()), np.delete(np.arange(N), GONE)
+    model = METHODS["sisa"]().fit(frame, Y)
+    frame._update_inplace(frame.drop(index=GONE))  # what drop(inplace=True) does, without its warning
+    with pytest.raises(DataChangedError, match=r"had 90 rows and has 87.*attach_data\(X, y, erased=rows\)"):
+        model.unlearn(GONE)
+    assert not model.forgotten_.any()
+    model.attach_data(frame, Y[left], erased=GONE).unlearn(GONE)
+    reference = METHODS["sisa"]().fit(pd.DataFrame(X), Y, exclude=GONE)
+    assert not state_differences(learned_state(model), learned_state(reference))

@@ -208,6 +208,11 @@ def test_several_outputs_are_refused_where_the_loss_takes_one(model, y):
         model(Two(), random_state=0).fit(X, y)
 
 
-def test_several_outputs_are_trained_where_the_net_says_how():
-    net = FirstOfTwo(Two, criterion=nn.CrossEntropyLoss, max_epochs=2, train_split=None, verbose=0)
+class MoreOfIt(FirstOfTwo):
+    """Inherits how."""
+
+
+@pytest.mark.parametrize("kind", [FirstOfTwo, MoreOfIt])
+def test_several_outputs_are_trained_where_the_net_says_how(kind):
+    net = kind(Two, criterion=nn.CrossEntropyLoss, max_epochs=2, train_split=None, verbose=0)
     assert TorchClassifier(net, random_state=0).fit(X, Y).predict_proba(X).shape == (150, 3)

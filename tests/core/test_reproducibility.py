@@ -9,16 +9,17 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification
-from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, StackingRegressor, VotingClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV, KFold, RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
-from mlunlearn import Retrain, SISAClassifier, UnlearningWarning
+from mlunlearn import Retrain, SISAClassifier, SISARegressor, UnlearningWarning, verify
 from mlunlearn._testing import small_net
 from mlunlearn.checks.state import learned_state, state_differences
 from mlunlearn.nets import TorchClassifier, TorchRegressor
@@ -225,3 +226,15 @@ def test_nets_are_wrapped_where_they_stand_and_what_was_passed_is_not_touched():
     )
     untouched = make_pipeline(StandardScaler(), GaussianNB())
     assert as_estimator(untouched) is untouched
+
+
+@pytest.mark.parametrize("around", [lambda stack: stack, lambda stack: make_pipeline(StandardScaler(), stack)])
+def test_a_stack_with_the_final_estimator_of_scikit_learn(around):
+    X, y = make_classification(120, random_state=0)
+    rows = [1, 5, 70]
+    stack = around(StackingClassifier([("tree", DecisionTreeClassifier())], cv=KFold(3, shuffle=True)))
+    model = SISAClassifier(stack, n_shards=2, random_state=0).fit(X, y)
+    assert model.aggregation_ == "mean"
+    assert verify(model.unlearn(rows), X, y)
+    regressor = around(StackingRegressor([("tree", DecisionTreeRegressor())], cv=KFold(3, shuffle=True)))
+    assert verify(SISARegressor(regressor, n_shards=2, random_state=0).fit(X, X[:, 0]).unlearn(rows), X, X[:, 0])

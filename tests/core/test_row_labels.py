@@ -135,6 +135,39 @@ def test_without_a_frame_labels_are_refused():
     assert gone(fitted(X).unlearn(pd.Series(few))) == [5, 60]  # counted from 0, so it can only be a mask
 
 
+def test_levels_are_told_by_their_names():
+    """The same numbers in another order of levels name other rows."""
+    frame = framed().set_axis(pd.MultiIndex.from_product([range(10), range(15)], names=["person", "visit"]))
+    turned = frame.swaplevel()
+    rows = [17, 40]
+    assert gone(fitted(frame).unlearn(turned.index[rows])) == rows
+    assert gone(fitted(frame, exclude=turned.index[rows])) == rows
+    mask = pd.Series(np.isin(np.arange(N), rows), index=turned.index)
+    assert gone(fitted(frame).unlearn(mask.sample(frac=1, random_state=0))) == rows
+    named = pd.Series(np.arange(N), index=turned.index).sample(frac=1, random_state=0)
+    assert gone(fitted(frame, sample_ids=named).unlearn(forget_ids=rows)) == rows
+    square = frame.iloc[: 10 * 10].set_axis(pd.MultiIndex.from_product([range(10)] * 2, names=["person", "visit"]))
+    assert gone(fitted(square, Y[:100]).unlearn(square.swaplevel().index[[12]])) == [12]
+
+
+@pytest.mark.parametrize("names", [["person", "item"], ["visit", "item"]])
+def test_labels_of_something_else_are_refused(names):
+    index = pd.MultiIndex.from_product([range(10), range(15)], names=["person", "visit"])
+    frame = framed().set_axis(index)
+    with pytest.raises(ForgetRequestError, match=r"labels of .*item.*labels of .*person.*set_names"):
+        fitted(frame).unlearn(index.set_names(names)[:1])
+    with pytest.raises(ForgetRequestError, match=r"set_names"):
+        fitted(frame).unlearn(pd.Series(True, index=index[1:2].set_names(names)))
+    single = framed().rename_axis("customer")
+    with pytest.raises(ForgetRequestError, match=r"labels of \['order'\].*set_names"):
+        fitted(single).unlearn(single.index[:2].rename("order"))
+    for name in ("customer", None):
+        assert gone(fitted(single).unlearn(single.index[:2].rename(name))) == [0, 1]
+    assert gone(fitted(framed()).unlearn(single.index[:2])) == [0, 1]
+    with pytest.raises(ValueError, match="set_names"):
+        fitted(single, sample_ids=pd.Series(np.arange(N), index=single.index[::-1].rename("order")))
+
+
 def test_labels_that_are_not_unique():
     frame = pd.DataFrame(X, columns=COLUMNS, index=np.arange(N) // 2)
     model = fitted(frame)

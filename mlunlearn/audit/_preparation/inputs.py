@@ -182,11 +182,11 @@ def read_train(model: Any, train: Any, forgotten: NDArray[np.bool_] | None) -> T
                 f"train holds {n_rows} rows of X and {len(y)} of y; the model was fitted on {expected}. "
                 "Pass all rows given to fit, in the same order, forgotten ones included."
             )
-        if hasattr(model, "unlearn"):
-            _check_same_rows(model, X, y, weight)
         if forgotten is None:
             return Train(X, y, weight, np.zeros(n_rows, dtype=bool), ids, complete=False)
-        return Train(X, y, weight, forgotten, ids, complete=True)
+        data = Train(X, y, weight, forgotten, ids, complete=True)
+        check_learned_from(model, data, forgotten, "the model")
+        return data
     if held is None:
         return None
     retained = np.flatnonzero(~model.forgotten_)
@@ -203,15 +203,37 @@ def _unpacked(train: Any, held: TrainingData | None) -> tuple[Any, Any, Any]:
     return X, y, weight[0] if weight else None
 
 
-def _check_same_rows(model: Any, X: Any, y: Any, weight: Any) -> None:
-    """Compare the retained rows with the checksums the model took of them."""
-    data = TrainingData(*model._check_training_input(X, y, weight, reset=False))
+def check_learned_from(model: Any, train: Train, forgotten: NDArray[np.bool_], name: str) -> None:
+    """Refuse an unlearner that learned from other rows than those that are retained.
+
+    Parameters
+    ----------
+    model : object
+        An unlearner compares the rows with the checksums that it took of them; others keep none, and pass.
+    train : Train
+        All rows, or the retained ones alone.
+    forgotten : ndarray of bool
+        The rows that `model` has forgotten, of all.
+    name : str
+        What to call it in the error.
+
+    Raises
+    ------
+    DataChangedError
+        If it did.
+    """
+    if not hasattr(model, "_refuse_other_data"):
+        return
+    retained = np.flatnonzero(~forgotten)
+    X, y, weight = model._check_training_input(train.X, train.y, train.weight, reset=False)
+    held = TrainingData(X, y, weight, positions=None if train.complete else retained)
     try:
-        model._refuse_other_data(data.without(np.flatnonzero(model.forgotten_)))
+        model._refuse_other_data(held.without(np.flatnonzero(forgotten)) if train.complete else held)
     except DataChangedError as error:
+        rows = "the retained rows of train" if train.complete else "the rows that the first model retains"
         raise DataChangedError(
-            "the retained rows of train are not those the model learned from: references fitted on them would prove "
-            "nothing. Pass the data given to fit, unchanged and in the same order."
+            f"{rows} are not those {name} learned from: models fitted on them would prove nothing about it. Pass the "
+            "data given to fit, unchanged and in the same order, and models that were fitted on it alone."
         ) from error
 
 

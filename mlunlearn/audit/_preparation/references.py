@@ -68,10 +68,10 @@ def check_references(
                 "references, so that they are trained as the model was, or models of its class, fitted with "
                 "exclude=model.forgotten_."
             )
-        if _algorithm(other) != _algorithm(references[0]):
+        if algorithm_of(other) != algorithm_of(references[0]):
             raise ValueError(
-                f"{name} trains {_algorithm(other)} and the references train {_algorithm(references[0])}; they must be "
-                "made by one recipe: pass references that were trained as the audited model was."
+                f"{name} trains {algorithm_of(other)} and the references train {algorithm_of(references[0])}; they "
+                "must be made by one recipe: pass references that were trained as the audited model was."
             )
         for ours, theirs in zip(_learners(other), _learners(references[0]), strict=True):
             _refuse_differing(ours, theirs)
@@ -125,8 +125,19 @@ def _refuse_differing(a: Any, b: Any) -> None:
         )
 
 
-def _algorithm(model: Any) -> str:
-    """Name of the estimators that do the learning, inside whatever unlearns."""
+def algorithm_of(model: Any) -> str:
+    """Name the estimators that do the learning, inside whatever unlearns.
+
+    Parameters
+    ----------
+    model : estimator
+        An unlearner, or anything else that was fitted.
+
+    Returns
+    -------
+    str
+        Their classes, those of all steps of a pipeline.
+    """
     return " and ".join(type(inner).__name__ for inner in _learners(model))
 
 

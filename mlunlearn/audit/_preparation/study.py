@@ -17,6 +17,7 @@ from mlunlearn.audit._preparation.inputs import (
     as_labels,
     check_groups,
     check_labels,
+    check_learned_from,
     check_model,
     forgotten_rows,
     is_classification,
@@ -111,13 +112,16 @@ def prepare(
     if original is not None and any(original is one for one in models.values()):
         raise ValueError("original is the model under audit itself; pass a copy made before unlearning, or None.")
     data = read_train(first, train, forgotten)
+    if data is not None and forgotten is not None:
+        for name, one in {**models, **_numbered(references or [])}.items():
+            check_learned_from(one, data, forgotten, name)
     if references is None and data is None:
         raise ValueError(f"the model holds no training data to train references on; {PASS_TRAIN}, or references.")
     sources = _sources(data, X_test, y_test, unseen, non_members, groups)
     given = [*models.values(), *(references or []), *([] if original is None else [original])]
     sources = _check_targets(sources, given, data)
     answers = {name: ask(one, sources, name=name) for name, one in models.items()}
-    retrained = [ask(one, sources, name=f"reference {i}") for i, one in enumerate(references or [], start=1)]
+    retrained = [ask(one, sources, name=name) for name, one in _numbered(references or []).items()]
     if retrained:
         check_answers(answers, retrained)
     before = None if original is None else ask(original, sources, name="the original")
@@ -139,6 +143,10 @@ def prepare(
     predictions, said = collect(sources, answers, retrained, before, random)
     missing = _missing(data, before, zrf=bool(random) or any(a.proba is None for a in answers.values()))
     return Study(predictions, said, answers, retrained, data, sources, missing)
+
+
+def _numbered(references: Sequence[Any]) -> dict[str, Any]:
+    return {f"reference {number}": one for number, one in enumerate(references, start=1)}
 
 
 def _same_rows(models: Mapping[str, Any], train: Any, forget_idx: Any) -> NDArray[np.bool_] | None:

@@ -121,7 +121,7 @@ def weighted_roc(
     Returns
     -------
     RocFigures
-        One number for every resample.
+        One number for every resample; the AUC is NaN where a side has no sample.
 
     Examples
     --------
@@ -136,7 +136,9 @@ def weighted_roc(
     n_members, n_nonmembers = found[:, -1:], accused[:, -1:]
     before = np.concatenate([np.zeros_like(n_members), found[:, :-1]], axis=1)
     steps = np.diff(accused, axis=1, prepend=0.0)
-    auc = (steps * 0.5 * (found + before)).sum(axis=1) / (n_members * n_nonmembers)[:, 0]
+    pairs = (n_members * n_nonmembers)[:, 0]
+    above = (steps * 0.5 * (found + before)).sum(axis=1)
+    auc = np.divide(above, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
     shares = found / n_members
     tpr = []
     for rate in rates:
