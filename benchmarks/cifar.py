@@ -24,7 +24,8 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import LRScheduler
 from torch import nn
 
-from benchmarks.classification import Data, Task, arguments, key_of, run
+from benchmarks.classification import arguments, key_of, run
+from benchmarks.classification_scenarios import Data, Task
 from mlunlearn._torchvision import import_torchvision
 from mlunlearn.datasets import find_data
 from mlunlearn.datasets.root import ROOT_VARIABLE

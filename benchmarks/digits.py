@@ -12,7 +12,8 @@ from sklearn.model_selection import train_test_split
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from benchmarks.classification import Task, arguments, key_of, run
+from benchmarks.classification import arguments, key_of, run
+from benchmarks.classification_scenarios import Task
 from mlunlearn.scenarios import Patch
 
 EPOCHS, WIDTH = 40, 64

@@ -17,7 +17,7 @@ from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.fresh import shrink
 from mlunlearn.networks.loop import adam, cosine
-from mlunlearn.parameters import check_flag, check_share
+from mlunlearn.parameters import check_flag, check_positive, check_share
 
 LOW, HIGH = 0.7, 0.85
 """Between these, forgotten rows are told from retained ones of their label as if some of the latter were of their kind.
@@ -27,6 +27,12 @@ One half is how well rows drawn at random are told apart, one is how well rows t
 """
 FIRST = 0.25
 """Share of the budget after which retained rows are judged."""
+MOST = 2 * (1 - LOW)
+"""Share of the retained rows of a label that can be of the forgotten kind, by the lower end of the interval."""
+HEAD = 2
+"""Rows by which the head of the network is found."""
+AT_LEAST = 60
+"""Steps that are taken whatever the budget is."""
 
 
 @described
@@ -45,7 +51,8 @@ class RelearnClassifier(EditedClassifier):
     2. Of each label concerned, the half of the retained rows that is nearer to the forgotten ones is held out while the
        network learns the others for a quarter of the budget.
     3. If the network then contradicts the labels of most forgotten rows, retained rows of these labels that it
-       contradicts are dropped. If it does not, the forgotten rows are ordinary and nothing is dropped.
+       contradicts are dropped, but of a label none where it contradicts more than three fifths. If it does not, the
+       forgotten rows are ordinary and nothing is dropped.
     4. It learns all rows that are left with the rest of the budget.
 
     Parameters
@@ -134,16 +141,18 @@ class RelearnClassifier(EditedClassifier):
         self.verbose = verbose
 
     def _check_settings(self) -> None:
+        check_positive("budget", self.budget)
         check_share("keep", self.keep)
         check_flag("look", self.look)
 
     def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> dict[str, Any]:
         size = self.batch_size or max(run.batch_size // 4, 2)
-        course = _Course(module, run, size, self.lr, max(run.steps_within(self.budget, 1), 60 * size))
+        samples = math.floor(round(self.budget * run.epochs * len(retain), 6))
+        course = _Course(module, run, size, self.lr, max(samples, AT_LEAST * size))
         shrink(module, run.fresh("weights"), self.keep)
         known, alike = _of_shared_labels(forget, retain, run)
         dropped, found = _none_of(alike), {}
-        affordable = 2 * len(known) + 3 * len(alike) <= course.samples / 2
+        affordable = 2 * len(known) + 3 * len(alike) + HEAD <= course.samples / 2
         if self.look and len(known) and affordable:
             dropped, found = course.judge(known, alike, retain)
         course.learn(_without(retain, dropped), "batches")
@@ -177,6 +186,7 @@ class _Course:
 
     def judge(self, known: Rows, alike: Rows, retain: Rows) -> tuple[Rows, dict[str, float]]:
         """Learn some retained rows, and tell which others are of the forgotten kind; with what was found on the way."""
+        self.samples -= HEAD
         forgotten = self._embedded(known)
         sample = alike.draw(max(len(known), 20 * len(np.unique(forgotten.labels))), self.run.seed("sample"))
         area, error = told_apart(forgotten, self._embedded(sample))
@@ -189,7 +199,7 @@ class _Course:
         found["contradicted"] = round(float(contradicted.mean()), 3)
         if contradicted.mean() <= 0.5:
             return _none_of(alike), found
-        return alike.where(self._contradicted(alike)), found
+        return alike.where(_plausible(self._contradicted(alike), self.run.labels(alike).cpu().numpy())), found
 
     def _embedded(self, rows: Rows) -> Embedded:
         self.samples -= len(rows)
@@ -217,6 +227,15 @@ def _nearer_half(forgotten: Embedded, retained: Embedded) -> np.ndarray:
         rows = retained.labels == label
         near[rows] = leaning[rows] > np.median(leaning[rows])
     return near
+
+
+def _plausible(contradicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Leave out labels so many rows of which are contradicted that the network rather does not know them yet."""
+    plausible = contradicted.copy()
+    for label in np.unique(labels):
+        if contradicted[labels == label].mean() > MOST:
+            plausible[labels == label] = False
+    return plausible
 
 
 def _without(rows: Rows, others: Rows) -> Rows:
