@@ -9,6 +9,7 @@ are counts of hashed words and pairs of words; only the first of a pair of sente
 from __future__ import annotations
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -94,11 +95,11 @@ def task() -> Task:
         return hashed(texts)[order], labels[order]
 
     ends = np.cumsum([0, N_TRAIN, N_TEST, N_HELD_OUT]).tolist()
-    train, test, held_out = (part(*pair) for pair in zip(ends[:-1], ends[1:], strict=True))
+    train, test, held_out = (part(*pair) for pair in pairwise(ends))
     return Task(
         name="text",
-        note=f"{len(train[1]):,} training sentences of {len(SOURCES)} sources as {BUCKETS} numbers, {len(test[1])} test "
-        f"sentences; MLP {BUCKETS}-{WIDTH}-{len(SOURCES)}, {EPOCHS} epochs",
+        note=f"{len(train[1]):,} training sentences of {len(SOURCES)} sources as {BUCKETS} numbers, {len(test[1])} "
+        f"test sentences; MLP {BUCKETS}-{WIDTH}-{len(SOURCES)}, {EPOCHS} epochs",
         train=train,
         test=test,
         held_out=held_out,
