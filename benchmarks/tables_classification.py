@@ -148,6 +148,12 @@ def gains(model: str, table: pd.DataFrame) -> pd.Series:
     return (by.loc[_controls_of(model, table)].min() - by.loc[model]).dropna()
 
 
+def nearest_control(model: str, table: pd.DataFrame) -> str:
+    """The control that a method is compared with: the nearest on average of those that read as much."""
+    mean = table.groupby("model")["distance"].mean()
+    return str(mean.loc[_controls_of(model, table)].idxmin())
+
+
 def _controls_of(model: str, table: pd.DataFrame) -> list[str]:
     """All controls of the smallest budget that reads at least as many samples, or of the largest."""
     share = table.groupby("model")["share"].mean()

@@ -7,6 +7,7 @@ from sklearn.frozen import FrozenEstimator
 
 from mlunlearn._testing import small_net
 from mlunlearn.approximate import RelearnClassifier, RestartClassifier, ShrinkPerturbClassifier
+from mlunlearn.approximate.relearn import AT_LEAST, _plausible
 from mlunlearn.approximate.resemblance import Embedded, leanings, told_apart
 from mlunlearn.nets import TorchClassifier
 
@@ -124,6 +125,35 @@ def test_looking_included_it_keeps_to_the_budget(step, overfitted, confused):
     X, y, _, wrong = confused
     model = RelearnClassifier(FrozenEstimator(overfitted), budget=0.3, random_state=0).fit(X, y).unlearn(wrong[::step])
     assert 0.28 < model.receipts_[-1].retrained_share <= 0.3
+
+
+def test_a_budget_of_too_few_steps_is_the_documented_minimum(overfitted, confused):
+    X, y, _, wrong = confused
+    model = RelearnClassifier(FrozenEstimator(overfitted), budget=0.01, batch_size=8, random_state=0).fit(X, y)
+    work = model.unlearn(wrong[::10]).receipts_[-1].work
+    assert (AT_LEAST - 1) * 8 <= work.samples <= AT_LEAST * 8
+
+
+@pytest.mark.parametrize(("budget", "look"), [(0.1003, True), (0.1003, False), (0.15, True)])
+def test_no_budget_is_passed_by_a_single_row(budget, look, overfitted, confused):
+    X, y, _, wrong = confused
+    model = RelearnClassifier(FrozenEstimator(overfitted), budget=budget, look=look, batch_size=4, random_state=0)
+    assert 0.95 * budget < model.fit(X, y).unlearn(wrong[::10]).receipts_[-1].retrained_share <= budget
+
+
+def test_of_a_label_that_the_network_does_not_know_no_row_is_dropped():
+    labels = np.repeat([0, 1], 10)
+    contradicted = np.r_[np.arange(10) < 7, np.arange(10) < 6]
+    np.testing.assert_array_equal(_plausible(contradicted, labels), np.r_[np.zeros(10, bool), np.arange(10) < 6])
+
+
+@pytest.mark.parametrize("n_known", [1, 3])
+def test_few_known_rows_lose_no_label(n_known, overfitted, confused):
+    """Whatever is dropped, both classes are still told: of each, more than half of the rows are said to be it."""
+    X, y, true, wrong = confused
+    model = RelearnClassifier(FrozenEstimator(overfitted), random_state=0).fit(X, y).unlearn(wrong[:n_known])
+    said = model.predict(X)
+    assert min(np.mean(said[true == label] == label) for label in (0, 1)) > 0.5
 
 
 def test_a_class_that_goes_as_a_whole_is_not_looked_for(frozen, blobs):
