@@ -1,6 +1,7 @@
 """What the benchmark of classifiers measures, on answers that are known, and what its tables say of them."""
 
 import base64
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score
 
 pytest.importorskip("skorch")
-from benchmarks import classification, digits, sequential, tables_classification, tables_sequential
+from benchmarks import advice, classification, digits, sequential, tables_classification, tables_sequential
 from benchmarks.classification_figures import Figures
 from benchmarks.classification_scenarios import DISCOVERED, fit, scenarios
 from benchmarks.common import Trained
@@ -128,6 +129,24 @@ def test_controls_in_small_batches_are_to_be_beaten_too():
     table["share"] = table["share"].where(table["model"] != "method", 0.05)
     table.loc[table["model"] == "method", "distance"] = [0.35, 0.45, 0.55]
     assert tables_classification.beats_controls("method", table)  # of a tenth there are none in small batches
+
+
+@pytest.mark.parametrize(("n_won", "advised"), [(2, False), (3, True)])
+def test_a_method_that_beats_the_controls_in_three_scenarios_is_advised(n_won, advised, tmp_path, monkeypatch):
+    rows = []
+    for number, name in enumerate(("class", "random", "backdoor", "memorised")):
+        distances = [0.15, 0.25, 0.25] if number < n_won else [0.5, 0.5, 0.5]
+        rows.append(table_of({**CONTROLS, "Relearn": distances}, TENTH).assign(scenario=name))
+    written = {"rows": pd.concat(rows).to_dict(orient="records")}
+    (tmp_path / "classification_digits.json").write_text(json.dumps(written), encoding="utf-8")
+    monkeypatch.setattr(advice, "RESULTS", tmp_path)
+    said = advice.advice()
+    assert ("take `RelearnClassifier`" in said) == advised
+    assert ("no approximate method" in said.lower()) != advised
+    if advised:
+        assert "on digits for a class, random rows and a poison of which a tenth is known." in said
+        assert "memorised rows (the nearest control is *continued (0.2)*)" in said
+        assert "On cifar and text it is not measured." in said
 
 
 def test_distances_are_over_those_of_retrained_models_of_the_same_seed():
