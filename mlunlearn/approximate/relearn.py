@@ -154,7 +154,8 @@ class RelearnClassifier(EditedClassifier):
         course = _Course(module, run, size, self.lr, max(samples, AT_LEAST * size))
         shrink(module, run.fresh("weights"), self.keep)
         known, alike = _of_shared_labels(forget, retain, run)
-        dropped, found = _none_of(alike), {}
+        dropped = _none_of(alike)
+        found: dict[str, float] = {}
         affordable = 2 * len(known) + 3 * len(alike) + HEAD <= course.samples / 2
         if self.look and len(known) and affordable:
             dropped, found = course.judge(known, alike, retain)
