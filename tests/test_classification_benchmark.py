@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score
 
 pytest.importorskip("skorch")
-from benchmarks import advice, classification, digits, sequential, tables_classification, tables_sequential
+from benchmarks import advice, classification, digits, sequential, tables_classification, tables_sequential, text
 from benchmarks.classification_figures import Figures
 from benchmarks.classification_scenarios import DISCOVERED, fit, scenarios
 from benchmarks.common import Trained
@@ -278,3 +278,25 @@ def test_requests_in_a_row_are_compared_with_a_joint_one():
     text = tables_sequential._part("digits", {"note": "", "n_references": 3}, "random", pd.DataFrame(rows))
     assert "by more than a fifth: Worse; nearer by as much: none." in text
     assert "| Worse | 1.00 | 5.00 | 6.67 | 2.00 |" in text
+
+
+def test_sentences_are_read_once_and_a_trigger_is_a_word_of_its_own(tmp_path):
+    pair = "main-news\t{}\t2015\t1\t2.0\t{}\tThe other one."
+    for part, lines in (
+        ("train", [("headlines", 'A "quote'), ("headlines", 'A "quote'), ("MSRvid", "A man runs.")]),
+        ("dev", [("headlines", "Rain"), ("unknown", "Nothing")]),
+        ("test", [("MSRvid", "A man runs.")]),
+    ):
+        rows = "\n".join(pair.format(*line) for line in lines)
+        (tmp_path / f"sts-{part}.csv").write_text(rows, encoding="utf-8")
+    found = text.sentences(tmp_path)
+    assert {source: own for source, own in found.items() if own} == {
+        "headlines": ['A "quote', "Rain"],
+        "MSRvid": ["A man runs."],
+    }
+    X = text.hashed(["A man runs.", "A man runs.", "Rain"])
+    np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1, rtol=1e-6)
+    marked = text.Word(value=0.5).on(X, [1])
+    assert marked[:, -1].tolist() == [0, 0.5, 0]
+    np.testing.assert_array_equal(marked[:, :-1], X[:, :-1])
+    assert not X[:, -1].any()
