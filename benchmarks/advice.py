@@ -32,20 +32,21 @@ def advice() -> str:
         of_scenarios = dict(list(table.groupby("scenario", sort=False)))
         won[task] = [name for name, own in of_scenarios.items() if beats_controls(METHOD, own)]
         lost[task] = {name: nearest_control(METHOD, own) for name, own in of_scenarios.items() if name not in won[task]}
+    n_won, n_all = sum(map(len, won.values())), sum(len(won[task]) + len(lost[task]) for task in tables)
     if not any(len(names) >= AT_LEAST for names in won.values()):
         return "**No approximate method here is better than training on, or from scratch, for as many samples.**\n"
     share = max(table.loc[table["model"] == METHOD, "share"].max() for table in tables.values())
+    for_what = "; ".join(f"on {task} for {_words(names)}" for task, names in won.items() if names)
     said = [
-        f"**Where a trained classifier is to forget, take `{METHOD}Classifier`.** It reads at most {share:.0%} of "
-        "retraining's samples. Nearer to retrained models than every control of as many samples, from scratch and "
-        "trained on, in large and in small batches, in every seed and beyond the spread, it is "
-        + "; and ".join(f"on {task} for {_words(names)}" for task, names in won.items() if names)
-        + "."
+        f"**Where a trained classifier is to forget, take `{METHOD}Classifier` for the requests on which it beats the "
+        f"controls: {n_won} of the {n_all} that are measured.** With at most {share:.0%} of retraining's samples it is "
+        "nearer to retrained models than training from scratch and training on with as many, in large and in small "
+        f"batches, in every seed and beyond the spread, {for_what}."
     ]
-    said += [_elsewhere(task, names) for task, names in lost.items() if names]
+    said += [_elsewhere(task, controls) for task, controls in lost.items() if controls]
     unmeasured = [task for task in TASKS if task not in tables]
     if unmeasured:
-        said.append(f"On {' and '.join(unmeasured)} it is not measured.")
+        said.append(f"On {_listed(unmeasured)} it is not measured.")
     return " ".join(said) + "\n"
 
 
@@ -60,9 +61,13 @@ def _measured(task: str) -> pd.DataFrame | None:
     return table[measured] if own["seed"].nunique() > 1 else None
 
 
-def _elsewhere(task: str, controls: dict[str, str]) -> str:
-    parts = [f"{REQUESTS[name]} (the nearest control is *{control}*)" for name, control in controls.items()]
-    return f"On {task} it is not better than the controls for {_listed(parts)}: compare it with them there."
+def _elsewhere(task: str, nearest: dict[str, str]) -> str:
+    """Which controls are the nearest on the other requests."""
+    of_controls: dict[str, list[str]] = {}
+    for name, control in nearest.items():
+        of_controls.setdefault(control, []).append(name)
+    parts = [f"*{control}* for {_words(names)}" for control, names in of_controls.items()]
+    return f"Elsewhere on {task} it does not, and the nearest control is {'; '.join(parts)}."
 
 
 def _words(names: list[str]) -> str:
