@@ -88,9 +88,9 @@ class RelearnClassifier(EditedClassifier):
     -----
     Guarantee: approximate. Needs all rows with labels, those to forget even where `look` is False. No row of a request
     is learned from: forgotten rows are only looked at. Changes all weights and the statistics of batch normalisation,
-    which start from those of the untrained network. Cost: `budget`, whatever is asked. Dropped rows stay in the record
-    as retained, their number is in the receipt as ``dropped``, beside ``told_apart`` (the area under the curve) and
-    ``contradicted`` (share of forgotten rows whose label is contradicted).
+    which start from those of the untrained network. Cost: `budget` of training from scratch, whatever is asked. Dropped
+    rows stay in the record as retained, their number is in the receipt as ``dropped``, beside ``told_apart`` (the area
+    under the curve) and ``contradicted`` (share of forgotten rows whose label is contradicted).
 
     Looks only at labels with at least two forgotten and two retained rows, for which it needs a head, found or named;
     and only where half of the budget pays for it. `keep`, `lr`, `batch_size` and the interval were tuned on digits,
