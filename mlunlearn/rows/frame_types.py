@@ -25,7 +25,7 @@ def in_types(values: Any, known: pd.Series | None) -> Any:
     Examples
     --------
     >>> import pandas as pd
-    >>> from mlunlearn.frame_types import in_types
+    >>> from mlunlearn.rows.frame_types import in_types
     >>> frame = pd.DataFrame({"a": [1, 2]})
     >>> in_types(frame.astype(float), frame.dtypes)["a"].tolist()
     [1, 2]
