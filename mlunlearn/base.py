@@ -16,6 +16,7 @@ from mlunlearn.attaching import AttachedRows
 from mlunlearn.data import Block, TrainingData
 from mlunlearn.dataset_rows import DatasetRows, labels_of
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
+from mlunlearn.frame_types import types_of
 from mlunlearn.inputs import check_target, detached, is_text, itemwise
 from mlunlearn.items import Items
 from mlunlearn.receipts import Work, read_only
@@ -45,7 +46,7 @@ class UnlearnerMixin(AttachedRows):
     function of a forgotten row).
     """
 
-    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums", "_marks", "_forgotten")
+    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums", "_marks", "_forgotten", "_types")
 
     if TYPE_CHECKING:  # what a method, and scikit-learn's BaseEstimator, bring along
         _unlearn: Callable[[ForgetRequest], Work]
@@ -112,6 +113,7 @@ class UnlearnerMixin(AttachedRows):
             check_classification_targets(y)
         self._data = TrainingData(X, y, sample_weight, labelled=is_classifier(self))
         self._weighted = sample_weight is not None
+        self._types = types_of(X)
         if exclude is not None:
             self._exclude(exclude)
         if is_classifier(self):

@@ -81,10 +81,10 @@ class EditedRegressor(RegressorMixin, EditedModel):
         after = _unexplained(model, some.X, some.y)
         if after > _RUINED * max(before, 1.0):
             raise ForgetRequestError(
-                f"the edit ruined the network: its squared error on the retained rows is {after:.3g} times the variance "
-                f"of their targets, and was {before:.3g} before. The model was left as it was. Take more steps or "
-                "another lr; a network that ends in a linear layer with a bias is edited in standard deviations of "
-                "its targets, whatever their size."
+                f"the edit ruined the network: its squared error on the retained rows is {after:.3g} times the "
+                f"variance of their targets, and was {before:.3g} before. The model was left as it was. Take more "
+                "steps or another lr; a network that ends in a linear layer with a bias is edited in standard "
+                "deviations of its targets, whatever their size."
             )
 
     def _encode(self, y: np.ndarray) -> Tensor:
