@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,9 @@ from mlunlearn.data import TrainingData, take_rows
 from mlunlearn.dataset_rows import DatasetRows
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
 from mlunlearn.frame_types import in_types, retyped, types_of
+from mlunlearn.ids import IdRegister
 from mlunlearn.inputs import as_selectable, itemwise
-from mlunlearn.naming import NamedRows
-from mlunlearn.receipts import read_only
+from mlunlearn.receipts import Receipt, read_only
 from mlunlearn.requests import ForgetRequest, names_nothing, resolve_positions
 from mlunlearn.row_labels import LABELLED, RowLabels, labels_of, sum_of_labels
 
@@ -73,24 +73,34 @@ def marks_of(sums: np.ndarray) -> np.ndarray:
     return (sums >> np.uint64(48)).astype(np.uint16)
 
 
-class AttachedRows(NamedRows):
+class AttachedRows:
     """What an unlearner does with data that it is given back."""
-
-    _needs_forgotten: ClassVar[bool] = False
 
     if TYPE_CHECKING:  # what the unlearner brings along
         classes_: np.ndarray
+        n_samples_fit_: int
+        receipts_: tuple[Receipt, ...]
+        _data: Any
+        _ids: IdRegister | None
         _checksums: np.ndarray
         _label_sum: Any
         _marks: np.ndarray
         _types: pd.Series | None
         _weighted: bool
+        _attach: Callable[..., Any]
+        _retained: Callable[[], np.ndarray]
+        _positions_of_ids: Callable[[Any], np.ndarray]
         _groups_of: Callable[[np.ndarray], np.ndarray]
         _check_training_input: Callable[..., tuple[Any, Any, Any]]
         _is_forgotten: Callable[[np.ndarray], np.ndarray]
 
         @property
         def _n_groups(self) -> int: ...
+
+    @property
+    def _needs_forgotten(self) -> bool:
+        """Whether the method reads what it forgets."""
+        return False
 
     # ------------------------------------------------------- what is erased
 
@@ -104,8 +114,12 @@ class AttachedRows(NamedRows):
 
     def _row_labels(self) -> RowLabels | None:
         erased, index = self._erased, self._data.row_labels
-        if index is None or erased.row_labels is None:
-            return super()._row_labels() if not len(erased.rows) else None
+        if index is None:
+            return None
+        if not len(erased.rows):
+            return RowLabels(index, self._retained())
+        if erased.row_labels is None:
+            return None
         positions = np.concatenate([self._data.positions, erased.rows])
         order = np.argsort(positions)
         return RowLabels(index.append(erased.row_labels)[order], positions[order])
@@ -297,7 +311,7 @@ class AttachedRows(NamedRows):
 
     def __getstate__(self) -> dict[str, Any]:
         """In the place of training data sixteen bits of each row's checksum are saved."""
-        state = super().__getstate__()
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
         held = isinstance(getattr(self, "_data", None), TrainingData)
         return {**state, "_marks": self._marks_of_retained()} if held else state
 

@@ -19,12 +19,14 @@ from mlunlearn.exceptions import DataChangedError, ForgetRequestError
 from mlunlearn.frame_types import types_of
 from mlunlearn.inputs import check_target, detached, is_text, itemwise
 from mlunlearn.items import Items
+from mlunlearn.naming import NamedRows
 from mlunlearn.receipts import Work, read_only
 from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes, resolve_positions
 from mlunlearn.seeds import root_seed
+from mlunlearn.state import ForgettingState
 
 
-class UnlearnerMixin(AttachedRows):
+class UnlearnerMixin(AttachedRows, NamedRows, ForgettingState):
     """What every unlearner of rows shares: requests, receipts, references to data, and no half-done changes.
 
     A method implements two private hooks and nothing else of the contract:

@@ -13,16 +13,18 @@ from mlunlearn.exceptions import ForgetRequestError
 from mlunlearn.ids import IdRegister, register_ids
 from mlunlearn.requests import resolve_positions
 from mlunlearn.row_labels import LABELLED, RowLabels, align_with
-from mlunlearn.state import ForgettingState, turn
+from mlunlearn.state import turn
 
 
-class NamedRows(ForgettingState):
+class NamedRows:
     """What an unlearner knows of the names of its rows: labels while it holds the data, and keyed hashes of ids."""
 
     if TYPE_CHECKING:  # what the unlearner brings along
+        seed_: int
+        _data: Any
         n_samples_fit_: int
         _ids: IdRegister | None
-        _retained: Callable[[], np.ndarray]
+        _row_labels: Callable[[], RowLabels | None]
 
     def _registered(self, sample_ids: Any, X: Any, id_key: Any) -> IdRegister | None:
         if sample_ids is not None:
@@ -34,10 +36,6 @@ class NamedRows(ForgettingState):
     def _positions_of(self, rows: Any, name: str, ids: IdRegister | None = None) -> np.ndarray:
         labels = self._row_labels() if isinstance(rows, LABELLED) else None
         return resolve_positions(rows, self.n_samples_fit_, name, labels=labels, ids=ids)
-
-    def _row_labels(self) -> RowLabels | None:
-        index = self._data.row_labels
-        return None if index is None else RowLabels(index, self._retained())
 
     def _positions_of_ids(self, forget_ids: Any) -> np.ndarray:
         if self._ids is None:

@@ -1,6 +1,7 @@
 """The rules of the house that a reader relies on: who imports whom, who prints, how long a file is."""
 
 import ast
+import importlib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -158,3 +159,29 @@ def test_the_rules_see_relative_imports_and_prints():
     assert relative_imports(ast.parse("from . import x\nfrom ..y import z\nimport a")) == [1, 2]
     assert prints(ast.parse('"""print(1)"""\nprint(2)\nf(print)')) == [2, 3]
     assert imports_by_accident(ast.parse("from graph import x\nimport mlunlearn.graph")) == ["graph.x"]
+
+
+VARIANTS = {"LAFRClassifier", "SCRUBRewindClassifier"}
+"""Methods that are another method and one more step, as their papers have it."""
+
+
+def own_classes():
+    """Every class that is written here, by name."""
+    found = {}
+    for name in modules():
+        for what in vars(importlib.import_module(name)).values():
+            if isinstance(what, type) and what.__module__ == name:
+                found[what.__qualname__] = what
+    return found
+
+
+def depth(kind):
+    """Length of the longest line of classes of ours that ends in this one."""
+    return kind.__module__.startswith("mlunlearn") * (1 + max(map(depth, kind.__bases__), default=0))
+
+
+def test_no_class_stands_deeper_than_four():
+    depths = {name: depth(kind) for name, kind in own_classes().items()}
+    assert max(depths.values()) >= 4
+    assert {name for name, steps in depths.items() if steps > 4} == VARIANTS
+    assert all(depths[name] == 5 for name in VARIANTS)

@@ -6,14 +6,15 @@ from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 
-from mlunlearn.approximate.dampening import DampenedClassifier, percentile_of
+from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.dampening import Dampening, percentile_of
 from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
 
 
 @described
-class ASSDClassifier(DampenedClassifier):
+class ASSDClassifier(Dampening, EditedClassifier):
     r"""Forget as `SSDClassifier` does, with :math:`\lambda = 1` and a threshold that nobody has to set.
 
     :math:`\alpha` is the percentile

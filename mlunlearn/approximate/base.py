@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.base import MetaEstimatorMixin
 from sklearn.utils import Tags
 from torch import Tensor, nn
 
@@ -25,10 +25,10 @@ from mlunlearn.networks.adoption import adopt, as_network, final_of, is_trained_
 from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.fresh import Rebuild, untrained
 from mlunlearn.parameters import check_words
-from mlunlearn.receipts import Work
+from mlunlearn.receipts import Receipt, Work
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.seeds import derive_seeds
-from mlunlearn.state import Task
+from mlunlearn.state import Guarantee, Task
 from mlunlearn.torch_seeds import seeded
 from mlunlearn.training import fresh_copy, inherit_tags
 
@@ -58,20 +58,31 @@ class HeldOut:
         return HeldOut, (None,)
 
 
-class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
+class EditedModel(MetaEstimatorMixin):
     """Base of methods that edit the weights of a trained network; see `EditedClassifier` for how to write one."""
 
-    guarantee = "approximate"
+    guarantee: ClassVar[Guarantee] = "approximate"
     needs: ClassVar[frozenset[str]]
     moves_buffers: ClassVar[bool] = False
     takes_held_out: ClassVar[bool] = False
     _task: ClassVar[Task]
-    _private_state = (*UnlearnerMixin._private_state, "_held_out")
+    _private_state: ClassVar[tuple[str, ...]] = (*UnlearnerMixin._private_state, "_held_out")
 
     estimator: Any
     random_state: Any
 
-    if TYPE_CHECKING:  # what a method, and a kind of target, bring along
+    if TYPE_CHECKING:  # what the contract, a method, and a kind of target bring along
+        n_samples_fit_: int
+        receipts_: tuple[Receipt, ...]
+        seed_: int
+        _data: Any
+        get_params: Callable[..., dict[str, Any]]
+        _attach: Callable[..., Any]
+        _check_training_input: Callable[..., tuple[Any, Any, Any]]
+        _fit_anew: Callable[..., Any]
+        _read: Callable[..., Block]
+        _retained: Callable[[], np.ndarray]
+        _retained_without: Callable[[np.ndarray], np.ndarray]
 
         def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> Mapping[str, Any] | None: ...
 
@@ -80,7 +91,7 @@ class EditedModel(UnlearnerMixin, MetaEstimatorMixin, BaseEstimator):
         def _outputs_and_loss(self) -> tuple[Any, Any]: ...
 
     @property
-    def _needs_forgotten(self) -> bool:  # type: ignore[override]
+    def _needs_forgotten(self) -> bool:
         return "forget" in self.needs
 
     def _check_parameters(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.descriptions import described
-from mlunlearn.approximate.last_layers import LastLayersClassifier
+from mlunlearn.approximate.last_layers import LastLayers
 
 
 @described
-class CFkClassifier(LastLayersClassifier):
+class CFkClassifier(LastLayers, EditedClassifier):
     r"""Forget by training on the last :math:`k` layers with the retained rows alone, while the others are frozen.
 
     With the weights split into the first layers and the last :math:`k`, :math:`\theta = (\phi, \psi)`,

@@ -6,17 +6,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from mlunlearn.approximate.base import EditedModel
+from mlunlearn.base import UnlearnerMixin
 from mlunlearn.networks.adoption import final_of
 from mlunlearn.networks.criteria import class_loss, logits_of
 from mlunlearn.state import Task
 
 
-class EditedClassifier(ClassifierMixin, EditedModel):
+class EditedClassifier(ClassifierMixin, EditedModel, UnlearnerMixin, BaseEstimator):
     """Base of methods that edit the weights of a trained classifier's network.
 
     A method is a subclass with a constructor that takes at least `estimator` and `random_state`, with ``needs``, and

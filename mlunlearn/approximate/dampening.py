@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.run import Run
 from mlunlearn.casting import Inputs
 from mlunlearn.networks.batches import Batch, Rows
@@ -144,9 +143,12 @@ class Dampener:
         return n_selected
 
 
-class DampenedClassifier(EditedClassifier):
-    """Base of the methods that dampen selected weights; a subclass says how importance is measured and what threshold
-    is taken."""
+class Dampening:
+    """What the methods share that dampen selected weights; each says how it measures importance and what threshold it
+    takes."""
+
+    if TYPE_CHECKING:  # what a method brings along
+        needs: ClassVar[frozenset[str]]
 
     per_sample: bool
     reference: Literal["all", "retain"] = "all"

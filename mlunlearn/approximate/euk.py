@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.descriptions import described
-from mlunlearn.approximate.last_layers import LastLayersClassifier
+from mlunlearn.approximate.last_layers import LastLayers
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.depth import Layer
 
 
 @described
-class EUkClassifier(LastLayersClassifier):
+class EUkClassifier(LastLayers, EditedClassifier):
     r"""Forget by training the last :math:`k` layers anew on the retained rows, while the others are frozen.
 
     With the weights split into the first layers and the last :math:`k`, :math:`\theta = (\phi, \psi)`, and untrained

@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 from torch import nn
 
-from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.learning import OPTIMIZERS, Optimizer, make_optimizer
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
@@ -16,8 +15,8 @@ from mlunlearn.networks.loop import drops
 from mlunlearn.parameters import check_choice, check_count
 
 
-class LastLayersClassifier(EditedClassifier):
-    """Base of methods that freeze a network but for its last layers, which learn from the retained rows.
+class LastLayers:
+    """What methods share that freeze a network but for its last layers, which learn from the retained rows.
 
     A method says by `_start` from which weights the last layers start.
     """

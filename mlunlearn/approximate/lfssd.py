@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 
 from torch import nn
 
-from mlunlearn.approximate.dampening import DampenedClassifier, threshold
+from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.dampening import Dampening, threshold
 from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
@@ -14,7 +15,7 @@ from mlunlearn.parameters import check_positive, check_share
 
 
 @described
-class LFSSDClassifier(DampenedClassifier):
+class LFSSDClassifier(Dampening, EditedClassifier):
     r"""Forget as `SSDClassifier` does, without reading a label.
 
     The importance of a weight for rows :math:`S` is

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from mlunlearn.approximate.dampening import DampenedClassifier, percentile_of
+from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.dampening import Dampening, percentile_of
 from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.run import Run
 from mlunlearn.networks.batches import Rows
@@ -16,7 +17,7 @@ _FIRST, _GROWTH = 1 / 25, 1.1  # of the share of poison that is tried
 
 
 @described
-class PotionClassifier(DampenedClassifier):
+class PotionClassifier(Dampening, EditedClassifier):
     r"""Heal a poisoned network, where an unknown number of poisoned rows is left among the retained ones.
 
     The importance of a weight for rows :math:`S` is

@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from mlunlearn.approximate.base import WHY, EditedModel
 from mlunlearn.exceptions import ForgetRequestError
+from mlunlearn.base import UnlearnerMixin
 from mlunlearn.networks.adoption import final_of, through_steps
 from mlunlearn.networks.units import evenly_spread, moments
 from mlunlearn.state import Task
@@ -22,7 +23,7 @@ _CHUNK = 4096
 _RUINED = 1.25
 
 
-class EditedRegressor(RegressorMixin, EditedModel):
+class EditedRegressor(RegressorMixin, EditedModel, UnlearnerMixin, BaseEstimator):
     """Base of methods that edit the weights of a trained regressor's network; `EditedClassifier` says how.
 
     The estimator is a torch module, a skorch net, a `TorchRegressor` or a pipeline that ends in one of them. An

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
+from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.descriptions import described
-from mlunlearn.approximate.shrink_perturb import ShrinkPerturbClassifier
+from mlunlearn.approximate.learning import learn_again
+from mlunlearn.approximate.run import Run
+from mlunlearn.networks.batches import Rows
 
 
 @described
-class RestartClassifier(ShrinkPerturbClassifier):
+class RestartClassifier(EditedClassifier):
     """Forget by training from scratch on the retained rows, for a fraction of the time that training took.
 
     The trained weights are thrown away. An untrained network of the same architecture learns from the retained rows
@@ -63,7 +68,8 @@ class RestartClassifier(ShrinkPerturbClassifier):
     294
     """
 
-    keep = 0.0
+    needs = frozenset({"retain", "retain_labels"})
+    moves_buffers = True
 
     def __init__(
         self,
@@ -85,3 +91,15 @@ class RestartClassifier(ShrinkPerturbClassifier):
         self.autocast = autocast
         self.random_state = random_state
         self.verbose = verbose
+
+    def _edit(self, module: nn.Module, forget: Rows, retain: Rows, run: Run) -> None:
+        learn_again(
+            module,
+            retain,
+            run,
+            keep=0.0,
+            n_steps=self.n_steps or run.steps_within(self.budget, self.batch_size),
+            lr=self.lr,
+            batch_size=self.batch_size,
+            autocast=self.autocast,
+        )

@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 
-from mlunlearn.approximate.dampening import DampenedClassifier, Dampener, bisected, threshold
+from mlunlearn.approximate.classifier import EditedClassifier
+from mlunlearn.approximate.dampening import Dampener, Dampening, bisected, threshold
 from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.held_out import kept, require_held_out
 from mlunlearn.approximate.run import Run
@@ -18,7 +19,7 @@ _RUNGS, _HALVINGS = 24, 6  # thresholds that a search tries on its way down, and
 
 
 @described
-class SSDClassifier(DampenedClassifier):
+class SSDClassifier(Dampening, EditedClassifier):
     r"""Forget by dampening the weights that the rows to forget depend on most, in one pass and without training.
 
     The importance :math:`I_S` of a weight for rows :math:`S` is the mean of its squared gradients, the diagonal of the
