@@ -27,7 +27,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks.common import RESULTS, seconds, spread, write_results
 from mlunlearn import SISAClassifier
-from mlunlearn.threads import one_thread
+from mlunlearn.training.threads import one_thread
 
 SEEDS = range(5)
 REQUEST_SIZES = (1, 10, 100, 1000)

@@ -20,11 +20,11 @@ from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.models.estimators import GraphEstimator
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import KINDS, Deletion, Of, delete, resolve_edges
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.receipts import Work, read_only
 from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes, resolve_positions
-from mlunlearn.seeds import derive_seeds, root_seed, set_seed
 from mlunlearn.state import ForgettingState
-from mlunlearn.torch_seeds import seeded
+from mlunlearn.training.seeds import derive_seeds, root_seed, set_seed
 
 
 class GraphForgettingMixin(ForgettingState):

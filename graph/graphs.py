@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlunlearn.checksums import checksum
+from mlunlearn.rows.checksums import checksum
 
 
 @dataclass(frozen=True, eq=False)

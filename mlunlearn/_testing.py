@@ -9,7 +9,7 @@ from skorch import NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback
 from torch import nn
 
-from mlunlearn.loaders import BatchLoader
+from mlunlearn.nets.loaders import BatchLoader
 
 
 class Perceptron(nn.Module):

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 
-from mlunlearn.data import TrainingData, take_rows
-from mlunlearn.dataset_rows import DatasetRows
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
-from mlunlearn.frame_types import in_types, retyped, types_of
-from mlunlearn.ids import IdRegister
-from mlunlearn.inputs import as_selectable, itemwise
 from mlunlearn.receipts import Receipt, read_only
 from mlunlearn.requests import ForgetRequest, names_nothing, resolve_positions
-from mlunlearn.row_labels import LABELLED, RowLabels, labels_of, sum_of_labels
+from mlunlearn.rows.data import TrainingData, take_rows
+from mlunlearn.rows.dataset_rows import DatasetRows
+from mlunlearn.rows.frame_types import in_types, retyped, types_of
+from mlunlearn.rows.ids import IdRegister
+from mlunlearn.rows.inputs import as_selectable, itemwise
+from mlunlearn.rows.row_labels import LABELLED, RowLabels, labels_of, sum_of_labels
 
 NO_ROWS = read_only(np.zeros(0, dtype=np.intp))
 TOLD = 5  # positions that an error names

@@ -13,17 +13,17 @@ from sklearn.utils.validation import validate_data
 
 from mlunlearn._compat import _check_sample_weight
 from mlunlearn.attaching import AttachedRows
-from mlunlearn.data import Block, TrainingData
-from mlunlearn.dataset_rows import DatasetRows, labels_of
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError
-from mlunlearn.frame_types import types_of
-from mlunlearn.inputs import check_target, detached, is_text, itemwise
-from mlunlearn.items import Items
 from mlunlearn.naming import NamedRows
 from mlunlearn.receipts import Work, read_only
 from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes, resolve_positions
-from mlunlearn.seeds import root_seed
+from mlunlearn.rows.data import Block, TrainingData
+from mlunlearn.rows.dataset_rows import DatasetRows, labels_of
+from mlunlearn.rows.frame_types import types_of
+from mlunlearn.rows.inputs import check_target, detached, is_text, itemwise
+from mlunlearn.rows.items import Items
 from mlunlearn.state import ForgettingState
+from mlunlearn.training.seeds import root_seed
 
 
 class UnlearnerMixin(AttachedRows, NamedRows, ForgettingState):

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.exceptions import ForgetRequestError
-from mlunlearn.ids import IdRegister, register_ids
 from mlunlearn.requests import resolve_positions
-from mlunlearn.row_labels import LABELLED, RowLabels, align_with
+from mlunlearn.rows.ids import IdRegister, register_ids
+from mlunlearn.rows.row_labels import LABELLED, RowLabels, align_with
 from mlunlearn.state import turn
 
 

@@ -14,9 +14,9 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.metaestimators import available_if
 
 from mlunlearn.base import UnlearnerMixin
-from mlunlearn.checksums import checksum
 from mlunlearn.receipts import Work
 from mlunlearn.requests import ForgetRequest
+from mlunlearn.rows.checksums import checksum
 from mlunlearn.state import Exactness, Guarantee
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mlunlearn.exceptions import ForgetRequestError, UnknownIdError
-from mlunlearn.ids import IdRegister
-from mlunlearn.row_labels import LABELLED, RowLabels, resolve_labelled
+from mlunlearn.rows.ids import IdRegister
+from mlunlearn.rows.row_labels import LABELLED, RowLabels, resolve_labelled
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,24 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from mlunlearn.base import UnlearnerMixin
-from mlunlearn.data import Block
-from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
-from mlunlearn.labels import fit_labels, one_column
-from mlunlearn.nesting import no_threads_inside
 from mlunlearn.receipts import Work
-from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
 from mlunlearn.requests import ForgetRequest
-from mlunlearn.seeds import GENERATORS, derive_seeds
+from mlunlearn.rows.data import Block
 from mlunlearn.state import Exactness
-from mlunlearn.threads import one_thread
-from mlunlearn.training import as_estimator, check_estimator, check_takes_weight, fresh_copy, inherit_tags, template_of
+from mlunlearn.training.estimators import (
+    as_estimator,
+    check_estimator,
+    check_takes_weight,
+    fresh_copy,
+    inherit_tags,
+    template_of,
+)
+from mlunlearn.training.generators import TURNS, KeptGenerators, SeededGenerators
+from mlunlearn.training.labels import fit_labels, one_column
+from mlunlearn.training.nesting import no_threads_inside
+from mlunlearn.training.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
+from mlunlearn.training.seeds import GENERATORS, derive_seeds
+from mlunlearn.training.threads import one_thread
 
 
 def _estimator_has(method: str) -> Any:

@@ -15,7 +15,7 @@ from mlunlearn.graph.models.estimators import GraphEstimator
 from mlunlearn.graph.models.training import device_of, evaluate, redraw
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.graph.structure.sampling import generator, sample_non_edges
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 Floats = NDArray[np.float64]
 

@@ -27,7 +27,7 @@ from mlunlearn.graph.models.training import redraw
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import Of, delete
 from mlunlearn.parameters import check_count, check_flag, check_share
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 
 def audit_graph(

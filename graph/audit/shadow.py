@@ -17,7 +17,7 @@ from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.models.estimators import GraphEstimator
 from mlunlearn.graph.models.training import device_of, evaluate, pair_scores, redraw
 from mlunlearn.graph.requests import Deletion
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 _LEAST = 1e-3
 

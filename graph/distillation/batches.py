@@ -15,7 +15,7 @@ from mlunlearn.graph.elements import Elements
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.models.layers import evaluate_layers, run_layers
 from mlunlearn.graph.structure.sampling import generator, negatives_for
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 _RETAINED, _NEGATIVES, _AROUND, _FORGOTTEN = 2, 3, 4, 5
 

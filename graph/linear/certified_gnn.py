@@ -14,7 +14,7 @@ from mlunlearn.graph.linear.linear_gnn import Change, Examples, LinearGNNMixin, 
 from mlunlearn.graph.linear.propagation import Propagation
 from mlunlearn.parameters import check_positive
 from mlunlearn.receipts import Work
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 _THIRD = 1 / (6 * np.sqrt(3))  # largest third derivative of the logistic loss
 _EPS = np.finfo(float).eps

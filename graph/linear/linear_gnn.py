@@ -21,7 +21,7 @@ from mlunlearn.graph.positions import asked_rows
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.receipts import Work
-from mlunlearn.threads import one_thread
+from mlunlearn.training.threads import one_thread
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,8 @@ from mlunlearn.graph.models.estimators import GraphEstimator
 from mlunlearn.graph.models.layers import depth
 from mlunlearn.graph.models.training import make_module, run
 from mlunlearn.graph.requests import Deletion
-from mlunlearn.seeds import set_seed
 from mlunlearn.state import Guarantee
+from mlunlearn.training.seeds import set_seed
 
 
 def design(module: nn.Module, graph: Graph) -> Tensor | None:

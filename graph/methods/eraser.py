@@ -22,10 +22,10 @@ from mlunlearn.graph.structure.partition import partition_by_embedding, partitio
 from mlunlearn.graph.structure.sampling import generator, negatives_for
 from mlunlearn.parameters import check_choice, check_count
 from mlunlearn.receipts import Work
-from mlunlearn.seeds import derive_seeds, set_seed
 from mlunlearn.sharded.allocation import allocate_uniform
 from mlunlearn.state import Exactness, Guarantee
-from mlunlearn.training import refuse_frozen
+from mlunlearn.training.estimators import refuse_frozen
+from mlunlearn.training.seeds import derive_seeds, set_seed
 
 _PARTITION, _SHARD, _WEIGHTS = range(3)  # names the draws among those of a fit's root seed
 PARTITIONS = ("random", "blpa", "bekm")

@@ -10,7 +10,7 @@ from mlunlearn.graph.base import GraphUnlearnerMixin
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.receipts import Work
-from mlunlearn.training import refuse_frozen
+from mlunlearn.training.estimators import refuse_frozen
 
 
 class Retrain(GraphUnlearnerMixin, MetaEstimatorMixin, BaseEstimator):

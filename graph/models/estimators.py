@@ -23,7 +23,7 @@ from mlunlearn.graph.structure.neighbours import Neighbourhood, neighbourhood
 from mlunlearn.graph.structure.sampling import generator
 from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.parameters import check_count, check_positive
-from mlunlearn.seeds import root_seed
+from mlunlearn.training.seeds import root_seed
 
 
 class GraphEstimator(BaseEstimator, ABC):

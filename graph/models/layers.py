@@ -13,7 +13,7 @@ from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.models.inference import in_parts
 from mlunlearn.graph.models.training import device_of, run
 from mlunlearn.graph.structure.neighbours import Neighbourhood
-from mlunlearn.torch_seeds import seeded
+from mlunlearn.nets.seeds import seeded
 
 
 def message_layers(module: nn.Module) -> list[nn.Module]:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from mlunlearn.graph.graphs import Graph
 from mlunlearn.graph.models.inference import in_parts
 from mlunlearn.graph.structure.neighbours import Neighbourhood, true_degrees
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks import reset_parameters
 from mlunlearn.networks.loop import MakeOptimizer, MakeSchedule, descend
-from mlunlearn.torch_seeds import seeded
 
 
 def make_module(module: Any, seed: int, device: str = "cpu") -> nn.Module:

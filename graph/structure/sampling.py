@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mlunlearn.graph.graphs import Graph
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 _MAX_ROUNDS = 100
 

@@ -17,20 +17,20 @@ from torch import Tensor, nn
 from mlunlearn.approximate.reading import NEEDS, Reader
 from mlunlearn.approximate.run import Run
 from mlunlearn.base import UnlearnerMixin
-from mlunlearn.data import Block
-from mlunlearn.dataset_rows import is_dataset
-from mlunlearn.disk import keep_off_disk
-from mlunlearn.items import Items
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks.adoption import adopt, as_network, final_of, is_trained_elsewhere, refit_steps, steps_of
 from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.fresh import Rebuild, untrained
 from mlunlearn.parameters import check_words
 from mlunlearn.receipts import Receipt, Work
 from mlunlearn.requests import ForgetRequest
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.rows.data import Block
+from mlunlearn.rows.dataset_rows import is_dataset
+from mlunlearn.rows.items import Items
 from mlunlearn.state import Guarantee, Task
-from mlunlearn.torch_seeds import seeded
-from mlunlearn.training import fresh_copy, inherit_tags
+from mlunlearn.training.disk import keep_off_disk
+from mlunlearn.training.estimators import fresh_copy, inherit_tags
+from mlunlearn.training.seeds import derive_seeds
 
 TRAINING, EDITING = 1, 2
 """What derived seeds are for."""

@@ -11,11 +11,11 @@ from torch.nn import functional
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.run import Run
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks.batches import Batch, Rows
 from mlunlearn.networks.layers import device_of, recorded
 from mlunlearn.networks.loop import sgd
 from mlunlearn.parameters import check_count
-from mlunlearn.torch_seeds import seeded
 
 
 @described

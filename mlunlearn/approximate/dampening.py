@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mlunlearn.approximate.run import Run
-from mlunlearn.casting import Inputs
+from mlunlearn.nets.casting import Inputs
 from mlunlearn.networks.batches import Batch, Rows
 from mlunlearn.networks.curvature import Loss, Vector, mean_over_samples
 from mlunlearn.networks.gradients import mean_over_batches

@@ -12,7 +12,7 @@ from torch.nn import functional
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.run import Run
-from mlunlearn.casting import Inputs
+from mlunlearn.nets.casting import Inputs
 from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.curvature import Vector, fisher_diagonal, trainable
 from mlunlearn.parameters import check_choice, check_positive, check_share

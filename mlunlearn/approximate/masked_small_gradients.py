@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.run import Run
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks.batches import Rows
 from mlunlearn.networks.budgets import default_steps
 from mlunlearn.networks.curvature import Vector
@@ -19,7 +20,6 @@ from mlunlearn.networks.gradients import mean_gradient, top_share
 from mlunlearn.networks.layers import device_of
 from mlunlearn.networks.loop import sgd
 from mlunlearn.parameters import check_positive, check_share
-from mlunlearn.torch_seeds import seeded
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

@@ -11,11 +11,11 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from mlunlearn.casting import takes_integers, tensors
-from mlunlearn.data import Block
-from mlunlearn.items import Items
+from mlunlearn.nets.casting import takes_integers, tensors
 from mlunlearn.networks.batches import Batch, Rows, UndeclaredNeedError
 from mlunlearn.networks.layers import device_of
+from mlunlearn.rows.data import Block
+from mlunlearn.rows.items import Items
 
 NEEDS = frozenset({"retain", "retain_labels", "forget", "forget_labels", "initial", "held_out"})
 """What a method may declare that it needs; see `mlunlearn.approximate.EditedClassifier`."""

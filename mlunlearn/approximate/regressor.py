@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from mlunlearn.approximate.base import WHY, EditedModel
-from mlunlearn.exceptions import ForgetRequestError
 from mlunlearn.base import UnlearnerMixin
+from mlunlearn.exceptions import ForgetRequestError
 from mlunlearn.networks.adoption import final_of, through_steps
 from mlunlearn.networks.units import evenly_spread, moments
 from mlunlearn.state import Task

@@ -19,7 +19,7 @@ from mlunlearn.networks.budgets import steps_within
 from mlunlearn.networks.layers import Head, find_head, forward
 from mlunlearn.networks.loop import MakeOptimizer, descend
 from mlunlearn.requests import ForgetRequest
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 T = TypeVar("T")
 

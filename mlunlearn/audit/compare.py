@@ -19,7 +19,7 @@ from mlunlearn.audit.judge import Judge
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
 from mlunlearn.audit.run import check_settings, cost_of
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
-from mlunlearn.seeds import root_seed
+from mlunlearn.training.seeds import root_seed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,10 @@ from sklearn.base import clone
 
 from mlunlearn.audit._preparation.oracles import Answers, ask, check_can_retrain
 from mlunlearn.audit._preparation.study import Study
-from mlunlearn.data import take_rows
-from mlunlearn.items import Items
-from mlunlearn.seeds import derive_seeds, set_seed
-from mlunlearn.training import as_estimator
+from mlunlearn.rows.data import take_rows
+from mlunlearn.rows.items import Items
+from mlunlearn.training.estimators import as_estimator
+from mlunlearn.training.seeds import derive_seeds, set_seed
 
 FROM_SCRATCH, CONTINUED = "from scratch", "continued"
 

@@ -30,7 +30,7 @@ from mlunlearn.audit.printing import (
 from mlunlearn.audit.saved import plain, verdict_as_dict, verdict_from_dict, verdict_table
 from mlunlearn.audit.table import CONFIDENCE, Row, measure
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
-from mlunlearn.seeds import root_seed
+from mlunlearn.training.seeds import root_seed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

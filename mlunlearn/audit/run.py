@@ -16,7 +16,7 @@ from mlunlearn.audit._preparation.study import LEAST_REFERENCES, Study, prepare
 from mlunlearn.audit.metrics.benchmark import efficiency
 from mlunlearn.audit.report import Audit
 from mlunlearn.parameters import check_count, check_flag, check_share
-from mlunlearn.seeds import root_seed
+from mlunlearn.training.seeds import root_seed
 
 PACKAGES = ("mlunlearn", "numpy", "scikit-learn", "scipy")
 

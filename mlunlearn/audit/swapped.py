@@ -25,9 +25,9 @@ from mlunlearn.audit.attacks.swap import swap_advantage
 from mlunlearn.audit.intervals.contrast import Difference, contrast_weights, over_models, ranks_within
 from mlunlearn.audit.judge import Judge
 from mlunlearn.audit.predictions import ByData
-from mlunlearn.data import take_rows
 from mlunlearn.parameters import check_count
-from mlunlearn.seeds import derive_seeds, root_seed, set_seed
+from mlunlearn.rows.data import take_rows
+from mlunlearn.training.seeds import derive_seeds, root_seed, set_seed
 
 __all__ = ["SwapAudit", "swap_audit"]
 

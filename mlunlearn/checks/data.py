@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils import get_tags
 
-from mlunlearn.data import take_rows
+from mlunlearn.rows.data import take_rows
 
 N_SAMPLES = 67  # a prime: no number of shards and slices divides it, so there are always remainder rows
 N_FEATURES = 5

@@ -18,9 +18,9 @@ from sklearn.pipeline import Pipeline
 
 from mlunlearn.checks.data import Problem, as_problem
 from mlunlearn.checks.state import State, flatten_state
-from mlunlearn.reproducibility import on_trial
-from mlunlearn.seeds import seed_parameters
-from mlunlearn.training import as_estimator
+from mlunlearn.training.estimators import as_estimator
+from mlunlearn.training.reproducibility import on_trial
+from mlunlearn.training.seeds import seed_parameters
 
 LEARNING = ("fit", "partial_fit")
 

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from mlunlearn.checks.data import Problem
 from mlunlearn.checks.harness import after, check, estimator_inside, learn, require, start
 from mlunlearn.checks.state import assert_same_state, flatten_state, learned_state
-from mlunlearn.seeds import set_seed
+from mlunlearn.training.seeds import set_seed
 
 
 @check

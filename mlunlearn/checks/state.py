@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mlunlearn.checks.parts import NUMBERS, PLAIN, Skip, walk
-from mlunlearn.data import TrainingData
 from mlunlearn.receipts import Receipt
+from mlunlearn.rows.data import TrainingData
 from mlunlearn.state import ForgettingState
 
 State = dict[str, Any]

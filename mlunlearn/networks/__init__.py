@@ -1,7 +1,5 @@
 """Trained torch networks: the loop, batches, layers, untrained copies, adoption, divergences and curvature."""
 
-from mlunlearn.dataset_rows import DatasetRows, labels_of
-from mlunlearn.items import NamedArrays
 from mlunlearn.networks.adoption import adopt, as_network
 from mlunlearn.networks.batches import Batch, Rows, UndeclaredNeedError, step_batches
 from mlunlearn.networks.criteria import class_loss, logits_of
@@ -20,6 +18,8 @@ from mlunlearn.networks.loop import Descent, adam, adamw, cosine, descend, drops
 from mlunlearn.networks.quantiles import QuantileLoss
 from mlunlearn.networks.restriction import GradientRestrictedClassifier
 from mlunlearn.networks.standardized import StandardizedRegressor
+from mlunlearn.rows.dataset_rows import DatasetRows, labels_of
+from mlunlearn.rows.items import NamedArrays
 
 __all__ = [
     "Batch",

@@ -13,12 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
-from mlunlearn.casting import takes_integers, tensors
 from mlunlearn.nets import TorchClassifier, TorchRegressor
+from mlunlearn.nets.casting import takes_integers, tensors
 from mlunlearn.networks.layers import device_of
 from mlunlearn.networks.standardized import StandardizedRegressor
 from mlunlearn.state import Task
-from mlunlearn.training import as_estimator
+from mlunlearn.training.estimators import as_estimator
 
 Network = TorchClassifier | StandardizedRegressor
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlunlearn.casting import Inputs
+from mlunlearn.nets.casting import Inputs
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mlunlearn.casting import Inputs
+from mlunlearn.nets.casting import Inputs
 from mlunlearn.networks.layers import forward
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)

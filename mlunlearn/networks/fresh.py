@@ -11,7 +11,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from mlunlearn.nets import TorchClassifier, TorchRegressor
-from mlunlearn.torch_seeds import seeded
+from mlunlearn.nets.seeds import seeded
 
 
 class Rebuild:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from mlunlearn.casting import Inputs
+from mlunlearn.nets.casting import Inputs
 from mlunlearn.networks.averages import averaged
 from mlunlearn.networks.batches import Batch
 from mlunlearn.networks.curvature import Loss, Vector, trainable, zeros

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from mlunlearn.casting import Inputs
+from mlunlearn.nets.casting import Inputs
 from mlunlearn.networks.layers import forward
 from mlunlearn.networks.outputs import has_own_weights, replaced, rescale, watched
 from mlunlearn.networks.units import aligned

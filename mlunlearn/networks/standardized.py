@@ -13,14 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from torch import nn
 
-from mlunlearn.casting import Inputs, tensors
-from mlunlearn.items import Items
 from mlunlearn.nets import TorchRegressor
+from mlunlearn.nets.casting import Inputs, tensors
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks.layers import forward
 from mlunlearn.networks.links import Link, last_layer
 from mlunlearn.networks.outputs import agreeing, check_network, rescale, unit_layer
 from mlunlearn.networks.units import aligned, evenly_spread, moments
-from mlunlearn.torch_seeds import seeded
+from mlunlearn.rows.items import Items
 
 _FEW = 8
 _BETTER, _NEARER = 0.9, 0.5

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from mlunlearn.labels import one_column
+from mlunlearn.training.labels import one_column
 
 
 def votes(model: BaseEstimator, X: Any, classes: np.ndarray) -> np.ndarray:

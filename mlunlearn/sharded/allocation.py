@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mlunlearn.checksums import checksum
+from mlunlearn.rows.checksums import checksum
 
 _PERMUTATION = 0xA110C  # names the draw among those of a fit's root seed
 _STRETCH = 2**16  # positions that are looked up, and copied, together

@@ -15,11 +15,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from mlunlearn.data import Block
-from mlunlearn.labels import fit_labels
-from mlunlearn.passes import FEWEST_ROWS, n_samples_of, pass_seeds, split_passes
-from mlunlearn.seeds import derive_seeds, seed_parameters, set_seed
-from mlunlearn.training import accepts, fit_block, fresh_copy
+from mlunlearn.rows.data import Block
+from mlunlearn.training.estimators import accepts, fit_block, fresh_copy
+from mlunlearn.training.labels import fit_labels
+from mlunlearn.training.passes import FEWEST_ROWS, n_samples_of, pass_seeds, split_passes
+from mlunlearn.training.seeds import derive_seeds, seed_parameters, set_seed
 
 DEFAULT_EPOCHS = 20
 

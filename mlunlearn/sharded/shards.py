@@ -14,20 +14,20 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from mlunlearn.base import UnlearnerMixin
-from mlunlearn.data import Block
-from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
-from mlunlearn.nesting import no_threads_inside
 from mlunlearn.parameters import check_choice, check_count, check_positive, check_share
 from mlunlearn.receipts import Work
-from mlunlearn.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
 from mlunlearn.requests import ForgetRequest
-from mlunlearn.seeds import GENERATORS, derive_seeds
+from mlunlearn.rows.data import Block
 from mlunlearn.sharded.aggregation import weighted_mean
 from mlunlearn.sharded.allocation import Allocation, allocate_by_id, allocate_by_risk, allocate_uniform
 from mlunlearn.sharded.learners import Learner, learner_for
 from mlunlearn.state import Exactness, Task
-from mlunlearn.threads import one_thread
-from mlunlearn.training import as_estimator, check_takes_weight, inherit_tags, template_of
+from mlunlearn.training.estimators import as_estimator, check_takes_weight, inherit_tags, template_of
+from mlunlearn.training.generators import TURNS, KeptGenerators, SeededGenerators
+from mlunlearn.training.nesting import no_threads_inside
+from mlunlearn.training.reproducibility import from_known_libraries, irreproducible_parts, rows_for, warn_irreproducible
+from mlunlearn.training.seeds import GENERATORS, derive_seeds
+from mlunlearn.training.threads import one_thread
 
 Checkpoints = list[BaseEstimator | None]
 

@@ -10,11 +10,11 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from mlunlearn.labels import one_column
 from mlunlearn.parameters import check_choice
 from mlunlearn.sharded.aggregation import probabilities, votes
 from mlunlearn.sharded.shards import ShardedUnlearner
-from mlunlearn.training import as_estimator, offers
+from mlunlearn.training.estimators import as_estimator, offers
+from mlunlearn.training.labels import one_column
 
 
 def _has_probabilities(self: SISAClassifier) -> bool:

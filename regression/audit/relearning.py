@@ -11,12 +11,12 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor
 
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks.adoption import adopt, final_of, through_steps
 from mlunlearn.networks.batches import step_batches
 from mlunlearn.networks.layers import forward
 from mlunlearn.networks.loop import adam, descend
 from mlunlearn.networks.outputs import agreeing
-from mlunlearn.torch_seeds import seeded
 
 
 @dataclass(frozen=True)

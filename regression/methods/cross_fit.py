@@ -15,14 +15,14 @@ from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.learning import learn_again
 from mlunlearn.approximate.regressor import EditedRegressor
 from mlunlearn.approximate.run import Run
-from mlunlearn.data import Block
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks.adoption import final_of
 from mlunlearn.networks.batches import Batch, Rows, step_batches
 from mlunlearn.networks.loop import adam, cosine
 from mlunlearn.parameters import check_count, check_positive, check_share
 from mlunlearn.regression.methods.restart import RestartRegressor
-from mlunlearn.seeds import derive_seeds
-from mlunlearn.torch_seeds import seeded
+from mlunlearn.rows.data import Block
+from mlunlearn.training.seeds import derive_seeds
 
 _FOLDS, _RESTARTS = 6, 7
 """What seeds of a fit are for; those of its training and of its requests have smaller numbers."""

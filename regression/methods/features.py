@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlunlearn.casting import takes_integers, tensors
-from mlunlearn.checksums import checksum
+from mlunlearn.nets.casting import takes_integers, tensors
 from mlunlearn.networks.layers import device_of, forward, recorded
+from mlunlearn.rows.checksums import checksum
 
 _BATCH = 256
 

@@ -14,13 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from mlunlearn.base import UnlearnerMixin
-from mlunlearn.data import Block
 from mlunlearn.exceptions import DataChangedError
 from mlunlearn.parameters import check_positive
 from mlunlearn.receipts import Work
 from mlunlearn.regression.methods.features import features_checksum, module_features
 from mlunlearn.requests import ForgetRequest
-from mlunlearn.threads import one_thread
+from mlunlearn.rows.data import Block
+from mlunlearn.training.threads import one_thread
 
 _ROWS = 1024  # of a block of sufficient statistics
 

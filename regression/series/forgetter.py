@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from mlunlearn.checksums import checksum
 from mlunlearn.exceptions import DataChangedError, ForgetRequestError, UnknownIdError
 from mlunlearn.receipts import Work
 from mlunlearn.regression.series.windows import Windows, blanked, check_series, customer_scales
 from mlunlearn.requests import ForgetRequest
+from mlunlearn.rows.checksums import checksum
 from mlunlearn.state import ForgettingState, Guarantee
 
 

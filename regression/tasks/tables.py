@@ -12,7 +12,7 @@ from torch import nn
 from mlunlearn.datasets import find_data
 from mlunlearn.regression.models.networks import mlp
 from mlunlearn.regression.tasks.task import RegressionTask, recipe
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 HOUSE_VALUES = ("MedHouseVal", "median_house_value")
 

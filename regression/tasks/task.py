@@ -11,7 +11,7 @@ from skorch import NeuralNetRegressor
 from skorch.callbacks import LRScheduler
 from torch import nn
 
-from mlunlearn.loaders import BatchLoader
+from mlunlearn.nets.loaders import BatchLoader
 
 
 @dataclass(frozen=True)

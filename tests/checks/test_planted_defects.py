@@ -23,9 +23,9 @@ from mlunlearn import Retrain, SISAClassifier
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.checks import unlearner_checks
 from mlunlearn.checks.suite import CHECKS
-from mlunlearn.data import Block, TrainingData
 from mlunlearn.receipts import Receipt, Work
 from mlunlearn.requests import ForgetRequest, resolve_positions
+from mlunlearn.rows.data import Block, TrainingData
 from mlunlearn.sharded.shards import Job
 
 DEFECTS = []

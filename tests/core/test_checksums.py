@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import sparse
 
-from mlunlearn.checksums import checksums_of_rows, combined
+from mlunlearn.rows.checksums import checksums_of_rows, combined
 
 DTYPES = st.sampled_from(["f8", "f4", "i8", "u1", "?", "U3", "c16", "M8[s]"])
 

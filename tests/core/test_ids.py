@@ -25,8 +25,8 @@ from mlunlearn import (
 )
 from mlunlearn.checks import learned_state, state_differences
 from mlunlearn.checks.parts import walk
-from mlunlearn.hashing import hash_names, keyed
-from mlunlearn.ids import IdRegister
+from mlunlearn.rows.hashing import hash_names, keyed
+from mlunlearn.rows.ids import IdRegister
 
 X, Y = load_iris(return_X_y=True)
 N = len(Y)

@@ -178,7 +178,7 @@ def test_arrays_on_disk_stay_there(tmp_path):
 
 @pytest.mark.parametrize("n_rows", [3, 40_000])
 def test_chunks_hold_the_retained_rows_whatever_was_forgotten(n_rows):
-    from mlunlearn.data import TrainingData
+    from mlunlearn.rows.data import TrainingData
 
     rng = np.random.default_rng(0)
     data, labels = rng.normal(size=(n_rows, 30)), np.arange(n_rows)

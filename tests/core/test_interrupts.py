@@ -15,8 +15,8 @@ from sklearn.naive_bayes import GaussianNB
 
 from mlunlearn import Retrain, SISAClassifier
 from mlunlearn.checks import flatten_state, state_differences
-from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
 from mlunlearn.receipts import Receipt
+from mlunlearn.training.generators import TURNS, KeptGenerators, SeededGenerators
 
 FIRST, SECOND = [2, 17], [5]
 N_SLOW = 510  # trials of each of three models, with one interrupt and with two: above 3,000 in all

@@ -26,9 +26,9 @@ from mlunlearn import (
 )
 from mlunlearn._testing import ConvNet, small_net
 from mlunlearn.checks.state import learned_state, state_differences
-from mlunlearn.dataset_rows import labels_of
-from mlunlearn.items import NamedArrays
 from mlunlearn.nets import TorchClassifier, TorchRegressor
+from mlunlearn.rows.dataset_rows import labels_of
+from mlunlearn.rows.items import NamedArrays
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS, LABELS = (16 * DIGITS[:240]).clip(max=255).astype(np.uint8), LABELS[:240]
@@ -303,7 +303,7 @@ def test_bytes_stay_bytes_until_their_batch(monkeypatch):
             seen.append(X.dtype)
             return super().forward(X)
 
-    from mlunlearn import casting
+    from mlunlearn.nets import casting
 
     moved = []
     own = casting.tensors

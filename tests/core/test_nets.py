@@ -14,9 +14,9 @@ from torch import nn
 
 from mlunlearn import Retrain, SISAClassifier, SISARegressor
 from mlunlearn._testing import small_net
-from mlunlearn.loaders import BatchLoader
 from mlunlearn.nets import TorchClassifier, TorchRegressor
-from mlunlearn.training import as_estimator
+from mlunlearn.nets.loaders import BatchLoader
+from mlunlearn.training.estimators import as_estimator
 
 X, Y = load_iris(return_X_y=True)
 X = X.astype(np.float32)

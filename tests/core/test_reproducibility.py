@@ -23,9 +23,9 @@ from mlunlearn import Retrain, SISAClassifier, SISARegressor, UnlearningWarning,
 from mlunlearn._testing import small_net
 from mlunlearn.checks.state import learned_state, state_differences
 from mlunlearn.nets import TorchClassifier, TorchRegressor
-from mlunlearn.reproducibility import from_known_libraries
-from mlunlearn.seeds import set_seed
-from mlunlearn.training import as_estimator
+from mlunlearn.training.estimators import as_estimator
+from mlunlearn.training.reproducibility import from_known_libraries
+from mlunlearn.training.seeds import set_seed
 
 X, Y = make_classification(n_samples=160, n_features=4, n_informative=3, n_redundant=0, random_state=0)
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlunlearn.casting import tensors
+from mlunlearn.nets.casting import tensors
 from mlunlearn.networks import Batch, Rows, UndeclaredNeedError, step_batches
 from mlunlearn.networks.batches import paired, steps_of_pass
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from mlunlearn.data import TrainingData
-from mlunlearn.dataset_rows import is_dataset
 from mlunlearn.networks import DatasetRows, labels_of
+from mlunlearn.rows.data import TrainingData
+from mlunlearn.rows.dataset_rows import is_dataset
 
 
 class Items(Dataset):

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks.links import Link, last_layer
-from mlunlearn.torch_seeds import seeded
 
 
 class Apply(nn.Module):

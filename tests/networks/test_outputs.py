@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn import functional
 
 from mlunlearn.approximate import EditedRegressor
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks import QuantileLoss, StandardizedRegressor
 from mlunlearn.networks.outputs import unit_layer
-from mlunlearn.torch_seeds import seeded
 
 
 class Nothing(EditedRegressor):

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks import QuantileLoss
-from mlunlearn.torch_seeds import seeded
 
 
 def test_pinball_of_one_half_is_half_the_absolute_error():

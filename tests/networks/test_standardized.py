@@ -13,10 +13,10 @@ from torch import nn
 
 from mlunlearn.approximate import EditedRegressor
 from mlunlearn.nets import TorchRegressor
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks import StandardizedRegressor, adopt
 from mlunlearn.networks.outputs import rescale, unit_layer
 from mlunlearn.networks.units import moments
-from mlunlearn.torch_seeds import seeded
 
 
 @settings(deadline=None)

@@ -11,7 +11,7 @@ from skorch import NeuralNetRegressor
 from torch import nn
 
 from mlunlearn.nets import TorchRegressor
-from mlunlearn.torch_seeds import seeded
+from mlunlearn.nets.seeds import seeded
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_a_seed_is_saved_and_not_what_follows_from_it(monkeypatch):
 
 
 def test_a_request_shares_all_that_it_does_not_touch(monkeypatch):
-    from mlunlearn import data
+    from mlunlearn.rows import data
 
     monkeypatch.setattr(data, "CHUNK_BYTES", 1024)
     X, y = make_classification(2_000, 8, random_state=0)

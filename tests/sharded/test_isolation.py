@@ -78,7 +78,7 @@ def test_ids_are_dealt_out_evenly():
     """Chi-square test of 4,000 ids over 20 shards; a fair deal fails it once in a thousand keys."""
     from scipy.stats import chisquare
 
-    from mlunlearn.hashing import hash_names, keyed
+    from mlunlearn.rows.hashing import hash_names, keyed
 
     shards = hash_names(range(4000), keyed(b"sixteen bytes or more")) % np.uint64(20)
     assert chisquare(np.bincount(shards.astype(int), minlength=20)).pvalue > 1e-3

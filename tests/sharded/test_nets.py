@@ -22,9 +22,9 @@ from torch import nn
 from mlunlearn import SISAClassifier, SISARegressor
 from mlunlearn._testing import ConvNet
 from mlunlearn.checks.state import learned_state, state_differences
-from mlunlearn.loaders import JoiningLoader
 from mlunlearn.nets import TorchClassifier
-from mlunlearn.passes import n_samples_of
+from mlunlearn.nets.loaders import JoiningLoader
+from mlunlearn.training.passes import n_samples_of
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS, LABELS = (DIGITS[:300] / 16).astype(np.float32), LABELS[:300]

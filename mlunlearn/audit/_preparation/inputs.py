@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
-from mlunlearn.data import TrainingData
-from mlunlearn.dataset_rows import DatasetRows, labels_of, rows_of
 from mlunlearn.exceptions import DataChangedError
 from mlunlearn.requests import resolve_positions
+from mlunlearn.rows.data import TrainingData
+from mlunlearn.rows.dataset_rows import DatasetRows, labels_of, rows_of
 
 PASS_TRAIN = "pass train=(X, y), the data given to fit"
 

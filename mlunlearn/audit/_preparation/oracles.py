@@ -15,10 +15,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from mlunlearn.audit._preparation.inputs import Source, Train, as_rows
-from mlunlearn.data import take_rows
-from mlunlearn.items import Items
-from mlunlearn.seeds import derive_seeds, set_seed
-from mlunlearn.training import as_estimator
+from mlunlearn.rows.data import take_rows
+from mlunlearn.rows.items import Items
+from mlunlearn.training.estimators import as_estimator
+from mlunlearn.training.seeds import derive_seeds, set_seed
 
 
 @dataclass(frozen=True)

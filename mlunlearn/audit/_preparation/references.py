@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlunlearn.audit._preparation.oracles import Answers
-from mlunlearn.training import as_estimator
+from mlunlearn.training.estimators import as_estimator
 
 # Parameters that decide how a model is trained, not which one comes out.
 NOT_OF_THE_RECIPE = ("random_state", "n_jobs", "verbose")

@@ -29,7 +29,7 @@ from mlunlearn.audit._preparation.oracles import Answers, ask, check_can_retrain
 from mlunlearn.audit._preparation.overlap import never_trained_on
 from mlunlearn.audit._preparation.references import check_answers, check_references
 from mlunlearn.audit.predictions import ByData, Predictions
-from mlunlearn.data import take_rows
+from mlunlearn.rows.data import take_rows
 
 LEAST_REFERENCES = 2
 

@@ -24,7 +24,7 @@ from scipy.special import ndtr, stdtr
 from scipy.stats import norm, rankdata, t
 
 from mlunlearn.audit.intervals.overdispersion import Overdispersion
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 Floats = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 # Entries of the weight matrices that are held at a time; a chunk of resamples is made no larger.
 LARGEST_CHUNK = 2_000_000

@@ -10,11 +10,11 @@ from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 import mlunlearn.regression.methods.blindspot as blindspot
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks import Batch, adam, descend, reset_parameters, step_batches
 from mlunlearn.networks.outputs import rescale, unit_layer
 from mlunlearn.regression import BlindspotRegressor, ShrinkPerturbRegressor, StandardizedRegressor, attention_map
 from mlunlearn.regression.methods.imitation import blindspot_loss
-from mlunlearn.torch_seeds import seeded
 
 RUN = SimpleNamespace(outputs=lambda module, batch: module(batch.X), loss=nn.L1Loss())
 

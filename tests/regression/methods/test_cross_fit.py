@@ -8,8 +8,8 @@ import torch
 from skorch import NeuralNetRegressor
 from torch import nn
 
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.regression import CrossFitRegressor, ShrinkPerturbRegressor
-from mlunlearn.torch_seeds import seeded
 
 
 def long_trained(module):

@@ -8,8 +8,8 @@ from skorch import NeuralNetRegressor
 from torch import nn
 
 from mlunlearn import ForgetRequestError
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.regression import BlindspotRegressor, FineTuneRegressor, RestartRegressor, ShrinkPerturbRegressor
-from mlunlearn.torch_seeds import seeded
 
 
 class Exp(nn.Module):

@@ -470,7 +470,7 @@ def positive():
 
 @pytest.fixture(scope="module", params=ENDS)
 def ended(request, positive):
-    from mlunlearn.torch_seeds import seeded
+    from mlunlearn.nets.seeds import seeded
 
     X, y, _ = positive
     function, low, high = ENDS[request.param]

@@ -14,8 +14,8 @@ from sklearn.linear_model import Ridge
 from torch import nn
 
 from mlunlearn import DataChangedError
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.regression import RidgeHeadRegressor
-from mlunlearn.torch_seeds import seeded
 
 N = 3000
 

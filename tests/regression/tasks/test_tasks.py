@@ -10,6 +10,7 @@ from PIL import Image
 from sklearn.frozen import FrozenEstimator
 
 from mlunlearn.datasets.mufac import MUFAC_FOLDER
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks import recorded
 from mlunlearn.regression import (
     AllCNN,
@@ -27,7 +28,6 @@ from mlunlearn.regression import (
     read_ett,
     sts_benchmark,
 )
-from mlunlearn.torch_seeds import seeded
 
 real_data = pytest.mark.skipif("MLUNLEARN_DATA" not in os.environ, reason="set MLUNLEARN_DATA to run on real data")
 

@@ -15,10 +15,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import has_fit_parameter
 
-from mlunlearn.data import Block
-from mlunlearn.disk import keep_off_disk
-from mlunlearn.seeds import set_seed
+from mlunlearn.rows.data import Block
 from mlunlearn.state import Task
+from mlunlearn.training.disk import keep_off_disk
+from mlunlearn.training.seeds import set_seed
 
 
 def as_estimator(estimator: Any, task: Task | None = None) -> BaseEstimator:
@@ -38,7 +38,7 @@ def as_estimator(estimator: Any, task: Task | None = None) -> BaseEstimator:
     """
     if "torch" not in sys.modules:
         return estimator
-    from mlunlearn.wrapping import wrap_torch
+    from mlunlearn.nets.wrapping import wrap_torch
 
     return wrap_torch(estimator, task)
 
@@ -101,7 +101,7 @@ def offers(estimator: Any, method: str) -> bool:
     --------
     >>> from sklearn.ensemble import StackingClassifier
     >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from mlunlearn.training import offers
+    >>> from mlunlearn.training.estimators import offers
     >>> stack = StackingClassifier([("tree", DecisionTreeClassifier())])
     >>> hasattr(stack, "predict"), offers(stack, "predict"), offers(stack, "transform_twice")
     (False, True, False)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
-from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
-from mlunlearn.threads import one_thread
+from mlunlearn.training.generators import TURNS, KeptGenerators, SeededGenerators
+from mlunlearn.training.threads import one_thread
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlunlearn.seeds import derive_seeds
+from mlunlearn.training.seeds import derive_seeds
 
 FEWEST_ROWS = 32
 """Rows of the smallest partial pass over a torch net: fewer give a poor gradient, and no batch statistics."""
@@ -29,7 +29,7 @@ def split_passes(n: int, epochs: float, seed: int) -> Iterator[slice]:
 
     Examples
     --------
-    >>> from mlunlearn.passes import split_passes
+    >>> from mlunlearn.training.passes import split_passes
     >>> sum(part.stop - part.start for part in split_passes(8, 2.5, seed=0))
     20
     """
@@ -63,7 +63,7 @@ def n_samples_of(n: int, epochs: float, fewest: int = 1) -> int:
 
     Examples
     --------
-    >>> from mlunlearn.passes import n_samples_of
+    >>> from mlunlearn.training.passes import n_samples_of
     >>> [n_samples_of(100, epochs, fewest=32) for epochs in (0.01, 1.01, 1.2, 1.6)]
     [32, 100, 132, 160]
     """

@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
-from mlunlearn.seeds import root_seed
-from mlunlearn.torch_estimator import TorchEstimator, served
-from mlunlearn.torch_seeds import seeded
+from mlunlearn.nets.seeds import seeded
+from mlunlearn.nets.torch_estimator import TorchEstimator, served
+from mlunlearn.training.seeds import root_seed
 
 _BY_CLASS = (nn.CrossEntropyLoss, nn.NLLLoss)  # they take one output a class
 _ELEMENTWISE = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)  # they broadcast, and only warn

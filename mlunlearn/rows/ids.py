@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mlunlearn.exceptions import ForgetRequestError, UnknownIdError
-from mlunlearn.hashing import as_names, checked_key, digest, hash_names, keyed
 from mlunlearn.receipts import read_only
+from mlunlearn.rows.hashing import as_names, checked_key, digest, hash_names, keyed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,7 +46,7 @@ class IdRegister:
 
     Examples
     --------
-    >>> from mlunlearn.ids import IdRegister
+    >>> from mlunlearn.rows.ids import IdRegister
     >>> register = IdRegister.of(["ann", "bob", "ann"], seed=0)
     >>> register.rows_of(["ann"])
     array([0, 2])

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from mlunlearn.data import Block
 from mlunlearn.exceptions import UnlearningWarning
+from mlunlearn.rows.data import Block
 
 KNOWN = {"builtins", "collections", "mlunlearn", "numpy", "pandas", "scipy", "sklearn", "skorch", "torch"}
 """Libraries whose estimators draw from what is seeded alone, and leave their input as it is where ``copy`` is true."""
@@ -56,7 +56,7 @@ def from_known_libraries(estimator: Any) -> bool:
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import FunctionTransformer
-    >>> from mlunlearn.reproducibility import from_known_libraries
+    >>> from mlunlearn.training.reproducibility import from_known_libraries
     >>> from_known_libraries(make_pipeline(FunctionTransformer(), LogisticRegression()))
     True
     >>> from_known_libraries(make_pipeline(FunctionTransformer(Fraction), LogisticRegression()))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlunlearn.checksums import combined
 from mlunlearn.exceptions import ForgetRequestError, UnknownIdError
+from mlunlearn.rows.checksums import combined
 
 LABELLED = (pd.Index, pd.Series, pd.DataFrame)
 """What pandas gives labels to; the place of a value in it says nothing about a row of another frame."""
@@ -129,7 +129,7 @@ class RowLabels:
     --------
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from mlunlearn.row_labels import RowLabels
+    >>> from mlunlearn.rows.row_labels import RowLabels
     >>> labels = RowLabels(pd.Index(["ann", "bob", "cy"]), np.arange(3))
     >>> labels.named(pd.Index(["cy", "ann"]), "forget_idx")
     array([2, 0])
@@ -259,7 +259,7 @@ def align_with(X: Any, values: Any, argument: str) -> Any:
     Examples
     --------
     >>> import pandas as pd
-    >>> from mlunlearn.row_labels import align_with
+    >>> from mlunlearn.rows.row_labels import align_with
     >>> frame = pd.DataFrame({"x": [1.0, 2.0]}, index=["b", "a"])
     >>> align_with(frame, pd.Series({"a": "ann", "b": "bob"}), "sample_ids").tolist()
     ['bob', 'ann']

@@ -10,7 +10,7 @@ import torch
 from skorch.utils import to_tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from mlunlearn.items import Items
+from mlunlearn.rows.items import Items
 
 Take = Callable[[torch.Tensor], tuple[Any, torch.Tensor]]
 
@@ -28,8 +28,8 @@ class LabelledItems(Dataset[Any]):
     Examples
     --------
     >>> import numpy as np
-    >>> from mlunlearn.items import NamedArrays
-    >>> from mlunlearn.loaders import LabelledItems
+    >>> from mlunlearn.rows.items import NamedArrays
+    >>> from mlunlearn.nets.loaders import LabelledItems
     >>> items = LabelledItems(NamedArrays({"x": np.arange(3)}), np.array([1, 0, 1]))
     >>> len(items), int(items[2][0]["x"]), int(items[2][1])
     (3, 2, 1)
@@ -64,7 +64,7 @@ class BatchLoader:
     --------
     >>> import numpy as np
     >>> from skorch.dataset import Dataset
-    >>> from mlunlearn.loaders import BatchLoader
+    >>> from mlunlearn.nets.loaders import BatchLoader
     >>> loader = BatchLoader(Dataset(np.zeros((9, 2)), np.zeros(9)), batch_size=4)
     >>> [len(X) for X, y in loader]
     [4, 5]
@@ -129,7 +129,7 @@ class JoiningLoader(DataLoader):
 
     Examples
     --------
-    >>> from mlunlearn.loaders import JoiningLoader
+    >>> from mlunlearn.nets.loaders import JoiningLoader
     >>> [len(batch) for batch in JoiningLoader(range(9), batch_size=4)]
     [5, 4]
     """

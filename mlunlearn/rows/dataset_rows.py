@@ -12,9 +12,9 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
-from mlunlearn.checksums import checksums_of_rows
-from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
-from mlunlearn.items import Items, NamedArrays, as_array
+from mlunlearn.rows.checksums import checksums_of_rows
+from mlunlearn.rows.items import Items, NamedArrays, as_array
+from mlunlearn.training.generators import TURNS, KeptGenerators, SeededGenerators
 
 _LEADING = 6  # binary digits of the positions of items that are compared
 _TARGETS = ("targets", "labels")  # attributes in which datasets keep them

@@ -23,7 +23,7 @@ def types_of(values: Any) -> pd.Series | None:
     Examples
     --------
     >>> import pandas as pd
-    >>> from mlunlearn.frame_types import types_of
+    >>> from mlunlearn.rows.frame_types import types_of
     >>> types_of(pd.DataFrame({"a": [1, 2], "b": [0.5, 1.5]})).tolist()
     ['int64', 'float64']
     """
@@ -46,7 +46,7 @@ def retyped(now: pd.Series | None, known: pd.Series | None) -> str:
     Examples
     --------
     >>> import pandas as pd
-    >>> from mlunlearn.frame_types import retyped
+    >>> from mlunlearn.rows.frame_types import retyped
     >>> retyped(pd.Series({"a": "object", "b": "bool"}), pd.Series({"a": "int64", "b": "bool"}))
     "column 'a' was int64 at fit and is object"
     """
@@ -74,7 +74,7 @@ def in_types(values: Any, known: pd.Series | None) -> Any:
     Examples
     --------
     >>> import pandas as pd
-    >>> from mlunlearn.frame_types import in_types
+    >>> from mlunlearn.rows.frame_types import in_types
     >>> frame = pd.DataFrame({"a": [1, 2]})
     >>> in_types(frame.astype(float), frame.dtypes)["a"].tolist()
     [1, 2]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 
-from mlunlearn.dataset_rows import DatasetRows, rows_of
-from mlunlearn.items import Items
-from mlunlearn.training import takes_items
+from mlunlearn.rows.dataset_rows import DatasetRows, rows_of
+from mlunlearn.rows.items import Items
+from mlunlearn.training.estimators import takes_items
 
 
 def itemwise(model: Any, X: Any) -> Any:

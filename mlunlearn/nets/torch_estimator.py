@@ -18,16 +18,16 @@ from skorch.dataset import ValidSplit
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
-from mlunlearn.callbacks import ended_by_callback, files_in_passing, on_no_disk
-from mlunlearn.casting import CastingLoader, takes_integers, tensors
-from mlunlearn.dataset_rows import DatasetRows, labels_of, rows_of
-from mlunlearn.generators import TURNS, KeptGenerators, SeededGenerators
-from mlunlearn.items import Items
-from mlunlearn.loaders import BatchLoader, JoiningLoader, LabelledItems
+from mlunlearn.nets.callbacks import ended_by_callback, files_in_passing, on_no_disk
+from mlunlearn.nets.casting import CastingLoader, takes_integers, tensors
+from mlunlearn.nets.loaders import BatchLoader, JoiningLoader, LabelledItems
+from mlunlearn.nets.seeds import seeded
 from mlunlearn.parameters import check_flag
-from mlunlearn.passes import FEWEST_ROWS, n_samples_of
-from mlunlearn.seeds import root_seed
-from mlunlearn.torch_seeds import seeded
+from mlunlearn.rows.dataset_rows import DatasetRows, labels_of, rows_of
+from mlunlearn.rows.items import Items
+from mlunlearn.training.generators import TURNS, KeptGenerators, SeededGenerators
+from mlunlearn.training.passes import FEWEST_ROWS, n_samples_of
+from mlunlearn.training.seeds import root_seed
 
 MAX_EPOCHS = 20
 _DEFAULTS: dict[str, Any] = {

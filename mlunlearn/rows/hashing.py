@@ -48,7 +48,7 @@ def hash_names(names: Iterable[Any], mac: hmac.HMAC, n_bytes: int = 8) -> np.nda
 
     Examples
     --------
-    >>> from mlunlearn.ids import hash_names, keyed
+    >>> from mlunlearn.rows.ids import hash_names, keyed
     >>> one, text, again = hash_names([1, "1", 1], keyed(b"a key of 16 byte"))
     >>> bool(one == again), bool(one == text)
     (True, False)
@@ -104,7 +104,7 @@ def as_names(ids: Any, argument: str) -> np.ndarray:
 
     Examples
     --------
-    >>> from mlunlearn.ids import as_names
+    >>> from mlunlearn.rows.ids import as_names
     >>> as_names([1, "1"], "sample_ids")
     array([1, '1'], dtype=object)
     """

@@ -48,7 +48,7 @@ def tensors(X: Any, device: torch.device | str, integers: bool) -> Inputs:
     Examples
     --------
     >>> import numpy as np
-    >>> from mlunlearn.casting import tensors
+    >>> from mlunlearn.nets.casting import tensors
     >>> tensors(np.zeros((2, 3), dtype=np.uint8), "cpu", integers=False).dtype
     torch.float32
     """
@@ -81,7 +81,7 @@ class CastingLoader:
     Examples
     --------
     >>> import torch
-    >>> from mlunlearn.casting import CastingLoader
+    >>> from mlunlearn.nets.casting import CastingLoader
     >>> batches = [(torch.zeros(2, 3, dtype=torch.uint8), torch.zeros(2))]
     >>> [X.dtype for X, y in CastingLoader(batches, "cpu", integers=False)]
     [torch.float32]

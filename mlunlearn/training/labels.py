@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 
-from mlunlearn.data import Block
-from mlunlearn.training import fit_block
+from mlunlearn.rows.data import Block
+from mlunlearn.training.estimators import fit_block
 
 
 def one_column(values: Any) -> np.ndarray:
@@ -28,7 +28,7 @@ def one_column(values: Any) -> np.ndarray:
 
     Examples
     --------
-    >>> from mlunlearn.labels import one_column
+    >>> from mlunlearn.training.labels import one_column
     >>> one_column([["a"], ["b"]]).tolist()
     ['a', 'b']
     """
@@ -86,7 +86,7 @@ class CodedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     Examples
     --------
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from mlunlearn.labels import CodedClassifier
+    >>> from mlunlearn.training.labels import CodedClassifier
     >>> CodedClassifier(LogisticRegression()).fit([[0.0], [1.0]], ["a", "b"]).predict([[9.0]]).tolist()
     ['b']
     """

@@ -16,13 +16,13 @@ import pandas as pd
 from scipy import sparse
 
 from mlunlearn._compat import _safe_indexing
-from mlunlearn.checksums import checksums_of_rows, combined
 from mlunlearn.exceptions import DataChangedError
-from mlunlearn.frame_types import in_types
-from mlunlearn.holding import bytes_of_a_row, is_on_disk
-from mlunlearn.items import Items
-from mlunlearn.row_labels import drop_unused_labels, labels_of, sum_of_labels, used_alone
-from mlunlearn.twins import Twins
+from mlunlearn.rows.checksums import checksums_of_rows, combined
+from mlunlearn.rows.frame_types import in_types
+from mlunlearn.rows.holding import bytes_of_a_row, is_on_disk
+from mlunlearn.rows.items import Items
+from mlunlearn.rows.row_labels import drop_unused_labels, labels_of, sum_of_labels, used_alone
+from mlunlearn.rows.twins import Twins
 
 CHUNK_BYTES = 2**21
 """Of a chunk: large enough that few are read for a shard, small enough that copying one takes a moment."""

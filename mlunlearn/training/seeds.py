@@ -57,7 +57,7 @@ def derive_seeds(root: int, *key: int, n: int = 1) -> list[int]:
 
     Examples
     --------
-    >>> from mlunlearn.seeds import derive_seeds
+    >>> from mlunlearn.training.seeds import derive_seeds
     >>> derive_seeds(0, 3, 1) == derive_seeds(0, 3, 1) != derive_seeds(0, 1, 3)
     True
     """

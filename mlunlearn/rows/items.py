@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mlunlearn.checksums import checksums_of_rows, combined
+from mlunlearn.rows.checksums import checksums_of_rows, combined
 
 
 class Items:
@@ -95,7 +95,7 @@ class NamedArrays(Items):
     Examples
     --------
     >>> import numpy as np
-    >>> from mlunlearn.items import NamedArrays
+    >>> from mlunlearn.rows.items import NamedArrays
     >>> rows = NamedArrays({"tokens": np.arange(6).reshape(3, 2), "length": np.array([2, 1, 2])})
     >>> rows[[2, 0]].read()["tokens"].tolist()
     [[4, 5], [0, 1]]

@@ -67,7 +67,7 @@ def checksums_of_rows(values: Any, key: int = 0) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from mlunlearn.checksums import checksums_of_rows
+    >>> from mlunlearn.rows.checksums import checksums_of_rows
     >>> a, b, c = checksums_of_rows(np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0]]))
     >>> bool(a == c), bool(a == b)
     (True, False)
