@@ -30,6 +30,7 @@ PACKAGES = (
     "mlunlearn.graph.methods",
     "mlunlearn.graph.models",
     "mlunlearn.graph.structure",
+    "mlunlearn.nets",
     "mlunlearn.networks",
     "mlunlearn.regression",
     "mlunlearn.regression.audit",
@@ -37,14 +38,18 @@ PACKAGES = (
     "mlunlearn.regression.models",
     "mlunlearn.regression.series",
     "mlunlearn.regression.tasks",
+    "mlunlearn.rows",
     "mlunlearn.scenarios",
     "mlunlearn.sharded",
+    "mlunlearn.training",
     "mlunlearn.vision",
 )
 INSIDE = {
-    f"mlunlearn.graph.{room}" for room in ("datasets", "distillation", "linear", "methods", "models", "structure")
+    "mlunlearn.rows",
+    "mlunlearn.training",
+    *(f"mlunlearn.graph.{room}" for room in ("datasets", "distillation", "linear", "methods", "models", "structure")),
 }
-"""Rooms whose names the wing offers at its door."""
+"""Rooms whose names the wing offers at its door, and rooms of the core that are for those who change it."""
 OPTIONAL = ("torch", "torch_geometric", "torchvision", "opacus", "skorch")
 
 # numpydoc's names for: no docstring; summary without a full stop; parameters missing, unknown, misplaced or
