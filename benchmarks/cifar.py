@@ -24,7 +24,8 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import LRScheduler
 from torch import nn
 
-from benchmarks.classification import Data, Task, arguments, key_of, run
+from benchmarks.classification import arguments, key_of, run
+from benchmarks.classification_scenarios import Data, Task
 from mlunlearn._torchvision import import_torchvision
 from mlunlearn.datasets import find_data
 from mlunlearn.datasets.root import ROOT_VARIABLE
@@ -202,4 +203,4 @@ if __name__ == "__main__":
     made_of = {name: getattr(chosen, name) for name in ("images", "epochs", "network", "width", "stride", "device")}
     made = task(*made_of.values())
     how = [inspect.getsource(part) for part in (NETWORKS[chosen.network], net)]
-    run(made, chosen.seeds, chosen.scenarios, chosen.resume, key_of(how=how, **made_of))
+    run(made, chosen.seeds, chosen.scenarios, chosen.resume, key_of(how=how, **made_of), chosen.methods)

@@ -49,8 +49,16 @@ def write_results(name: str, results: dict[str, Any]) -> Path:
     """Write results with the environment they were measured in."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"environment": environment(), **results}, indent=1, default=_plain) + "\n")
+    parts = [f'"{key}": {_text(value)}' for key, value in {"environment": environment(), **results}.items()]
+    path.write_text("{\n" + ",\n".join(parts) + "\n}\n")
     return path
+
+
+def _text(value: Any) -> str:
+    """Indented, but a table of figures one row a line."""
+    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+        return "[\n" + ",\n".join(json.dumps(row, separators=(",", ":"), default=_plain) for row in value) + "\n]"
+    return json.dumps(value, indent=1, default=_plain)
 
 
 def _plain(value: Any) -> Any:

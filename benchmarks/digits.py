@@ -12,7 +12,8 @@ from sklearn.model_selection import train_test_split
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from benchmarks.classification import Task, arguments, key_of, run
+from benchmarks.classification import arguments, key_of, run
+from benchmarks.classification_scenarios import Task
 from mlunlearn.scenarios import Patch
 
 EPOCHS, WIDTH = 40, 64
@@ -74,4 +75,5 @@ def task() -> Task:
 
 if __name__ == "__main__":
     options = arguments(__doc__).parse_args()
-    run(task(), options.seeds, options.scenarios, options.resume, key_of(epochs=EPOCHS, width=WIDTH))
+    key = key_of(epochs=EPOCHS, width=WIDTH)
+    run(task(), options.seeds, options.scenarios, options.resume, key, options.methods)

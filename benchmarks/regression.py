@@ -290,10 +290,16 @@ def run(name: str, make: Callable[[int], Setting], seeds: list[int], folder: Pat
         "seeds": seeds,
         "summary": summary(rows),
         "nearer_than_controls": nearer_than_controls(rows),
-        "rows": json.loads(rows.to_json(orient="records", double_precision=6)),
+        "rows": figures_of(rows),
     }
     write_results(f"regression_{name}", results)
     print(overview(rows).to_string(float_format="%.3g"))
+
+
+def figures_of(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every figure there is, to six decimals; what was not measured is left out."""
+    records = json.loads(rows.to_json(orient="records", double_precision=6))
+    return [{name: value for name, value in record.items() if value is not None} for record in records]
 
 
 def overview(rows: pd.DataFrame) -> pd.DataFrame:

@@ -23,18 +23,9 @@ import pandas as pd
 import torch
 from sklearn.frozen import FrozenEstimator
 
-from benchmarks.classification import (
-    Figures,
-    Scenario,
-    Task,
-    arguments,
-    fit,
-    fitted,
-    key_of,
-    made_of,
-    methods,
-    scenarios,
-)
+from benchmarks.classification import arguments, fitted, key_of, made_of, methods
+from benchmarks.classification_figures import Figures
+from benchmarks.classification_scenarios import Scenario, Task, fit, scenarios
 from benchmarks.common import Trained, write_results
 from mlunlearn.approximate import EditedClassifier
 

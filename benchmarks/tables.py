@@ -1,6 +1,7 @@
 """The tables of ``docs/results.md``, and the one of the README, made from the results files.
 
-``python -m benchmarks.tables`` prints the page, ``--write`` writes it and puts the README's table between its marks.
+``python -m benchmarks.tables`` prints the page, ``--write`` writes it and puts the README's table, and what
+`benchmarks.advice` says, between their marks.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import advice
 from benchmarks.common import RESULTS
 from benchmarks.tables_classification import classification
 from benchmarks.tables_sequential import requests_in_a_row
 
 ROOT = Path(__file__).parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "results.md"
+GUIDE = ROOT / "docs" / "forgetting-from-a-trained-network.md"
 MARKS = re.compile(r"(<!-- results: begin[^>]*-->\n).*?(<!-- results: end -->)", re.DOTALL)
 
 GRAPHS = {
@@ -395,7 +398,7 @@ def _few_rows(name: str, summary: dict[str, Any]) -> list[list[str]]:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the page, or write it and the README's table."""
+    """Print the page, or write it, the README's table and the advice."""
     if arguments != ["--write"]:
         print(page())
         return
@@ -403,6 +406,9 @@ def main(arguments: list[str]) -> None:
     PAGE.write_text(page(), encoding="utf-8")
     text = README.read_text(encoding="utf-8")
     README.write_text(MARKS.sub(lambda marks: marks[1] + headline() + marks[2], text), encoding="utf-8")
+    for file in (README, GUIDE):
+        text, said = file.read_text(encoding="utf-8"), advice.advice()
+        file.write_text(advice.MARKS.sub(lambda marks, said=said: marks[1] + said + marks[2], text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -167,7 +167,8 @@ def resolve_edges(forget_idx: Any, n_edges: int, graph: Graph, name: str = "forg
     forget_idx : array-like of int, boolean mask or slice; or array-like of int, shape (2, n) or (3, n)
         One dimension names edges by their position in ``edge_list(data)``. Two rows are pairs of node positions, as
         in ``edge_index``; the two directions of an edge are one edge. Three rows are (head, relation, tail) triples
-        of a knowledge graph.
+        of a knowledge graph. Two pairs, or three triples, are taken as a tensor alone: of a square list nobody knows
+        whether its rows or its columns are meant.
     n_edges : int
         Edges given to `fit`.
     graph : Graph
@@ -200,7 +201,7 @@ def resolve_edges(forget_idx: Any, n_edges: int, graph: Graph, name: str = "forg
         raise ForgetRequestError(f"{name} is empty: nothing was asked to be forgotten.")
     asked = torch.as_tensor(ends, dtype=torch.long)
     if asked.shape[0] == asked.shape[1] > 1:
-        _refuse_rows_of_pairs(asked, graph, name)
+        _refuse_rows_of_pairs(asked, graph, name, known_layout=isinstance(forget_idx, Tensor))
     return _find_edges(asked, graph, name)
 
 
@@ -218,19 +219,26 @@ def _pairs(forget_idx: Any) -> np.ndarray | None:
     return ends if ends.ndim == 2 else None
 
 
-def _refuse_rows_of_pairs(asked: Tensor, graph: Graph, name: str) -> None:
-    """Refuse as many pairs as a pair has ends, if they name edges by row as well as by column."""
-    found: list[list[int]] = []
+def _refuse_rows_of_pairs(asked: Tensor, graph: Graph, name: str, *, known_layout: bool) -> None:
+    """Refuse as many pairs as a pair has ends, if they may be meant by row as well as by column.
+
+    A tensor has the layout of ``edge_index``, and is refused where its rows name other edges. Of lists and arrays
+    nobody knows, even where one of the two readings names no edge: it may be the one that is meant, and outdated.
+    """
+    found: list[list[int] | None] = []
     for reading in (asked, asked.T):
         try:
             found.append(_find_edges(reading, graph, name).tolist())
         except ForgetRequestError:
-            return
-    if found[0] != found[1]:
-        raise ForgetRequestError(
-            f"{name} is ambiguous: {asked.tolist()} names edges of the graph by column, as pairs are read, and "
-            "other edges by row. Ask for one after the other, as [[u], [v]], or by their positions in edge_list(data)."
-        )
+            found.append(None)
+    if found[0] == found[1] or (known_layout and None in found):
+        return
+    n, ends = len(asked), ", ".join("uvw"[: len(asked)])
+    raise ForgetRequestError(
+        f"{name} is ambiguous: {asked.tolist()} may name its edges by column, as in edge_index, or by row. Ask "
+        f"for the {n} edges one after the other, each as [[{ends.replace(', ', '], [')}]], or by their positions in "
+        "edge_list(data)" + ("." if known_layout else "; a torch tensor in the layout of edge_index is read by column.")
+    )
 
 
 def _find_edges(asked: Tensor, graph: Graph, name: str) -> np.ndarray:

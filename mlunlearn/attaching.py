@@ -15,6 +15,7 @@ from mlunlearn.receipts import Receipt, read_only
 from mlunlearn.requests import ForgetRequest, names_nothing, resolve_positions
 from mlunlearn.rows.data import TrainingData, take_rows
 from mlunlearn.rows.dataset_rows import DatasetRows
+from mlunlearn.rows.frame_types import in_types, retyped, types_of
 from mlunlearn.rows.ids import IdRegister
 from mlunlearn.rows.inputs import as_selectable, itemwise
 from mlunlearn.rows.row_labels import LABELLED, RowLabels, labels_of, sum_of_labels
@@ -84,6 +85,7 @@ class AttachedRows:
         _checksums: np.ndarray
         _label_sum: Any
         _marks: np.ndarray
+        _types: pd.Series | None
         _weighted: bool
         _attach: Callable[..., Any]
         _retained: Callable[[], np.ndarray]
@@ -204,9 +206,10 @@ class AttachedRows:
             X, y, sample_weight = self._check_training_input(X, y, sample_weight, reset=False)
         except ValueError as error:
             raise ValueError(f"{error} (Rows erased since fit: {_CALL}.)") from error
+        types, X = types_of(X), in_types(X, self._types)
         everything = len(held) == self.n_samples_fit_
         data = TrainingData(X, y, sample_weight, None if everything else held, labelled=is_classifier(self))
-        self._refuse_other_data(data, gone)
+        self._refuse_other_data(data, gone, types)
         known = data.label_sum() == self._label_sum if not len(gone) else index is not None
         data = data if known else data.without_labels()
         if len(gone):
@@ -264,11 +267,22 @@ class AttachedRows:
         np.add.at(sums, self._groups_of(data.positions), data.sums)
         return sums
 
-    def _refuse_other_data(self, data: TrainingData, erased: np.ndarray = NO_ROWS) -> None:
+    def _refuse_other_data(
+        self, data: TrainingData, erased: np.ndarray = NO_ROWS, types: pd.Series | None = None
+    ) -> None:
         """Compare the rows that are held, part by part, with the checksums taken as the model learned them."""
         groups = self._groups_of(data.positions)
         incomplete = np.unique(self._groups_of(erased))
         differing = np.setdiff1d(np.flatnonzero(self._sums_of_groups(data) != self._checksums), incomplete)
+        alone = np.isin(groups, incomplete)
+        changed = data.positions[alone][marks_of(data.sums[alone]) != self._marks_of(data.positions[alone])]
+        others = retyped(types, self._types)
+        if others and (len(differing) or len(changed)):
+            raise DataChangedError(
+                f"The data is not what the model was fitted on: {others}, and the values are not the same in the type "
+                f"that the column had. Pass the frame given to fit, unchanged; rows that were erased at the source "
+                f"since are named by {_CALL}."
+            )
         if len(differing):
             rows = data.positions[groups == differing[0]]
             raise DataChangedError(
@@ -276,15 +290,11 @@ class AttachedRows:
                 "at least one differs, is missing or stands in another place. Pass the arrays given to fit, unchanged; "
                 f"rows that were erased at the source since are named by {_CALL}."
             )
-        if len(erased):
-            alone = np.isin(groups, incomplete)
-            rows = data.positions[alone]
-            changed = rows[marks_of(data.sums[alone]) != self._marks_of(rows)]
-            if len(changed):
-                raise DataChangedError(
-                    f"The data is not what the model was fitted on: {len(changed)} row(s) that erased= does not name "
-                    f"differ (positions {_told(changed)}). Pass them unchanged, or name them in erased= as well."
-                )
+        if len(changed):
+            raise DataChangedError(
+                f"The data is not what the model was fitted on: {len(changed)} row(s) that erased= does not name "
+                f"differ (positions {_told(changed)}). Pass them unchanged, or name them in erased= as well."
+            )
 
     def _marks_of(self, rows: np.ndarray) -> np.ndarray:
         """What is saved of the checksums of retained rows."""

@@ -19,6 +19,7 @@ from mlunlearn.receipts import Work, read_only
 from mlunlearn.requests import ForgetRequest, names_nothing, resolve_classes, resolve_positions
 from mlunlearn.rows.data import Block, TrainingData
 from mlunlearn.rows.dataset_rows import DatasetRows, labels_of
+from mlunlearn.rows.frame_types import types_of
 from mlunlearn.rows.inputs import check_target, detached, is_text, itemwise
 from mlunlearn.rows.items import Items
 from mlunlearn.state import ForgettingState
@@ -47,7 +48,7 @@ class UnlearnerMixin(AttachedRows, NamedRows, ForgettingState):
     function of a forgotten row).
     """
 
-    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums", "_marks", "_forgotten")
+    _private_state: ClassVar[tuple[str, ...]] = ("_data", "_ids", "_checksums", "_marks", "_forgotten", "_types")
 
     if TYPE_CHECKING:  # what a method, and scikit-learn's BaseEstimator, bring along
         _unlearn: Callable[[ForgetRequest], Work]
@@ -114,6 +115,7 @@ class UnlearnerMixin(AttachedRows, NamedRows, ForgettingState):
             check_classification_targets(y)
         self._data = TrainingData(X, y, sample_weight, labelled=is_classifier(self))
         self._weighted = sample_weight is not None
+        self._types = types_of(X)
         if exclude is not None:
             self._exclude(exclude)
         if is_classifier(self):

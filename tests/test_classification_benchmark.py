@@ -1,6 +1,7 @@
 """What the benchmark of classifiers measures, on answers that are known, and what its tables say of them."""
 
 import base64
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score
 
 pytest.importorskip("skorch")
-from benchmarks import classification, digits, sequential, tables_classification, tables_sequential
+from benchmarks import advice, classification, digits, sequential, tables_classification, tables_sequential, text
+from benchmarks.classification_figures import Figures
+from benchmarks.classification_scenarios import DISCOVERED, fit, scenarios
 from benchmarks.common import Trained
 from mlunlearn.approximate import FineTuneClassifier, RestartClassifier
 
@@ -23,7 +26,7 @@ def task():
 
 def test_scenarios_change_and_ask_for_what_they_say(task):
     y, scores = task.train[1], np.arange(len(task.train[1]), dtype=float)
-    made = {name: make() for name, make in classification.scenarios(task, 7, lambda: scores).items()}
+    made = {name: make() for name, make in scenarios(task, 7, lambda: scores).items()}
     assert set(made) == set(tables_classification.TITLES)
     for name, scenario in made.items():
         changed = (scenario.train[1] != y) | (scenario.train[0] != task.train[0]).any(axis=1)
@@ -34,7 +37,7 @@ def test_scenarios_change_and_ask_for_what_they_say(task):
     assert (y[~made["class"].asked] != task.forgotten_class).all()
     assert scores[made["memorised"].asked].min() >= 2 * len(y) / 3 - 1
     for name in ("backdoor", "confusion"):
-        assert made[name].asked.sum() == pytest.approx(classification.DISCOVERED * made[name].gone.sum(), abs=1)
+        assert made[name].asked.sum() == pytest.approx(DISCOVERED * made[name].gone.sum(), abs=1)
     assert made["class"].concerned == made["class"].classes == (task.forgotten_class,)
     assert made["confusion"].concerned == task.pair
     wrong = made["mislabelled"]
@@ -42,11 +45,11 @@ def test_scenarios_change_and_ask_for_what_they_say(task):
     assert (wrong.matched[1] != wrong.corrected[1]).all()
 
 
-def test_every_method_is_measured_and_both_controls_twice(task):
+def test_every_method_is_measured_and_so_are_the_controls(task):
     frozen = FrozenEstimator(None)
     named = classification.methods(task, "class", frozen, 0)
     assert {"SSD", "SSD (published)", "LAF", "ShrinkPerturb", "SCRUBRewind"} <= set(named)
-    assert sum(map(tables_classification.is_control, named)) == 2 * len(classification.CONTROL_BUDGETS)
+    assert sum(map(tables_classification.is_control, named)) == 2 * len(classification.CONTROL_BUDGETS) + 2
     kinds = {type(method) for method in named.values()}
     assert set(classification.kinds()) <= kinds
 
@@ -58,8 +61,8 @@ def test_figures_of_a_scenario(task, tmp_path, monkeypatch):
     monkeypatch.setattr(classification, "methods", few)
     monkeypatch.setattr(digits, "EPOCHS", 3)
     trained = Trained(tmp_path, lambda: 0.0)
-    scenario = classification.scenarios(task, 3, lambda: None)["class"]()
-    original = trained("original", lambda: classification.fit(task, scenario.train, 3))
+    scenario = scenarios(task, 3, lambda: None)["class"]()
+    original = trained("original", lambda: fit(task, scenario.train, 3))
     rows = classification.run_scenario(task, "class", scenario, original, 3, trained).set_index("model")
     X_test, y_test = task.test
     kept = y_test != task.forgotten_class
@@ -113,9 +116,38 @@ TENTH = {"from scratch (0.1)": 0.1, "continued (0.1)": 0.1}
         ([0.35, 0.45, 0.55], 0.15, False),
     ],
 )
-def test_a_method_beats_both_controls_beyond_the_spread(distances, share, expected):
+def test_a_method_beats_controls_controls_beyond_the_spread(distances, share, expected):
     table = table_of({**CONTROLS, "method": distances}, {"method": share, **TENTH})
-    assert tables_classification.beats_both("method", table) is expected
+    assert tables_classification.beats_controls("method", table) is expected
+
+
+def test_controls_in_small_batches_are_to_be_beaten_too():
+    table = table_of(
+        {**CONTROLS, "continued, small batches (0.2)": [0.1, 0.3, 0.3], "method": [0.15, 0.25, 0.25]}, TENTH
+    )
+    assert not tables_classification.beats_controls("method", table)
+    table["share"] = table["share"].where(table["model"] != "method", 0.05)
+    table.loc[table["model"] == "method", "distance"] = [0.35, 0.45, 0.55]
+    assert tables_classification.beats_controls("method", table)  # of a tenth there are none in small batches
+
+
+@pytest.mark.parametrize(("n_won", "advised"), [(2, False), (3, True)])
+def test_a_method_that_beats_the_controls_in_three_scenarios_is_advised(n_won, advised, tmp_path, monkeypatch):
+    rows = []
+    for number, name in enumerate(("class", "random", "backdoor", "memorised")):
+        distances = [0.15, 0.25, 0.25] if number < n_won else [0.5, 0.5, 0.5]
+        rows.append(table_of({**CONTROLS, "Relearn": distances}, TENTH).assign(scenario=name))
+    written = {"rows": pd.concat(rows).to_dict(orient="records")}
+    (tmp_path / "classification_digits.json").write_text(json.dumps(written), encoding="utf-8")
+    monkeypatch.setattr(advice, "RESULTS", tmp_path)
+    said = advice.advice()
+    assert ("take `RelearnClassifier`" in said) == advised
+    assert ("no approximate method" in said.lower()) != advised
+    if advised:
+        assert "3 of the 4 that" in said
+        assert "on digits for a class, random rows and a poison of which a tenth is known." in said
+        assert "the nearest control is *continued (0.2)* for memorised rows." in said
+        assert "On cifar and text it is not measured." in said
 
 
 def test_distances_are_over_those_of_retrained_models_of_the_same_seed():
@@ -147,27 +179,27 @@ class Overflows(FineTuneClassifier):
 def trained_shortly(task):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digits, "EPOCHS", 3)
-        scenario = classification.scenarios(task, 3, lambda: None)["random"]()
+        scenario = scenarios(task, 3, lambda: None)["random"]()
         kept = ~scenario.asked
         X, y = scenario.train
-        references = [classification.fit(task, (X[kept], y[kept]), seed) for seed in range(3)]
-        return scenario, classification.fit(task, scenario.train, 9), references
+        references = [fit(task, (X[kept], y[kept]), seed) for seed in range(3)]
+        return scenario, fit(task, scenario.train, 9), references
 
 
 def test_a_method_whose_numbers_overflow_is_noted_and_stops_nothing(task, trained_shortly):
     scenario, original, references = trained_shortly
-    figures = classification.Figures(task, scenario, references, original, 3)
+    figures = Figures(task, scenario, references, original, 3)
     found = classification._measured(figures, Overflows(FrozenEstimator(original)), [0, 1, 2], lambda: 0.0)
     assert found == {"refused": "a weight is not finite after step 3"}
 
 
 def test_no_model_is_called_retrained_where_the_original_would_be(task, monkeypatch):
     monkeypatch.setattr(digits, "EPOCHS", 15)
-    scenario = classification.scenarios(task, 3, lambda: None)["mislabelled"]()
+    scenario = scenarios(task, 3, lambda: None)["mislabelled"]()
     kept = ~scenario.gone
     X, y = scenario.train
-    *references, exact = [classification.fit(task, (X[kept], y[kept]), seed) for seed in range(4)]
-    figures = classification.Figures(task, scenario, references, classification.fit(task, scenario.train, 9), 3)
+    *references, exact = [fit(task, (X[kept], y[kept]), seed) for seed in range(4)]
+    figures = Figures(task, scenario, references, fit(task, scenario.train, 9), 3)
     assert figures.of(exact, [0, 1, 2])["verdict"] == "as a retrained model"
     figures.word_on_original = replace(figures.word_on_original, decision="cannot tell at this size")
     assert figures.of(exact, [0, 1, 2])["verdict"] == "cannot tell at this size"
@@ -186,7 +218,7 @@ def test_a_method_in_a_row_and_in_one_request(task, trained_shortly):
     scenario, original, references = trained_shortly
     requests = sequential.parts(scenario.asked, 2, seed=0)
     stages = [
-        classification.Figures(task, replace(scenario, asked=rows, gone=rows), references, original, 3)
+        Figures(task, replace(scenario, asked=rows, gone=rows), references, original, 3)
         for rows in (requests[0], scenario.asked)
     ]
 
@@ -247,3 +279,25 @@ def test_requests_in_a_row_are_compared_with_a_joint_one():
     text = tables_sequential._part("digits", {"note": "", "n_references": 3}, "random", pd.DataFrame(rows))
     assert "by more than a fifth: Worse; nearer by as much: none." in text
     assert "| Worse | 1.00 | 5.00 | 6.67 | 2.00 |" in text
+
+
+def test_sentences_are_read_once_and_a_trigger_is_a_word_of_its_own(tmp_path):
+    pair = "main-news\t{}\t2015\t1\t2.0\t{}\tThe other one."
+    for part, lines in (
+        ("train", [("headlines", 'A "quote'), ("headlines", 'A "quote'), ("MSRvid", "A man runs.")]),
+        ("dev", [("headlines", "Rain"), ("unknown", "Nothing")]),
+        ("test", [("MSRvid", "A man runs.")]),
+    ):
+        rows = "\n".join(pair.format(*line) for line in lines)
+        (tmp_path / f"sts-{part}.csv").write_text(rows, encoding="utf-8")
+    found = text.sentences(tmp_path)
+    assert {source: own for source, own in found.items() if own} == {
+        "headlines": ['A "quote', "Rain"],
+        "MSRvid": ["A man runs."],
+    }
+    X = text.hashed(["A man runs.", "A man runs.", "Rain"])
+    np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1, rtol=1e-6)
+    marked = text.Word(value=0.5).on(X, [1])
+    assert marked[:, -1].tolist() == [0, 0.5, 0]
+    np.testing.assert_array_equal(marked[:, :-1], X[:, :-1])
+    assert not X[:, -1].any()

@@ -52,3 +52,10 @@ def test_the_page_of_results_is_that_of_the_results_files(tables):
 def test_the_table_of_the_readme_is_that_of_the_results_files(tables):
     (shown,) = re.findall(r"<!-- results: begin[^>]*-->\n(.*?)<!-- results: end -->", README, flags=re.DOTALL)
     assert shown == tables.headline()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/forgetting-from-a-trained-network.md"])
+def test_the_advice_is_that_of_the_results_files(page, tables):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (shown,) = re.findall(r"<!-- advice: begin[^>]*-->\n(.*?)<!-- advice: end -->", text, flags=re.DOTALL)
+    assert shown == tables.advice.advice()

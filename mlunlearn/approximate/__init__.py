@@ -23,6 +23,7 @@ from mlunlearn.approximate.neggrad_plus import NegGradPlusClassifier
 from mlunlearn.approximate.potion import PotionClassifier
 from mlunlearn.approximate.random_label import RandomLabelClassifier
 from mlunlearn.approximate.regressor import EditedRegressor
+from mlunlearn.approximate.relearn import RelearnClassifier
 from mlunlearn.approximate.restart import RestartClassifier
 from mlunlearn.approximate.run import Run
 from mlunlearn.approximate.salun import SalUnClassifier
@@ -57,6 +58,7 @@ __all__ = [
     "NegGradPlusClassifier",
     "PotionClassifier",
     "RandomLabelClassifier",
+    "RelearnClassifier",
     "RestartClassifier",
     "Run",
     "SCRUBClassifier",

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from mlunlearn.approximate.base import WHY, EditedModel
 from mlunlearn.base import UnlearnerMixin
+from mlunlearn.exceptions import ForgetRequestError
 from mlunlearn.networks.adoption import final_of, through_steps
-from mlunlearn.networks.units import evenly_spread
+from mlunlearn.networks.units import evenly_spread, moments
 from mlunlearn.state import Task
 
 _CHUNK = 4096
+_RUINED = 1.25
 
 
 class EditedRegressor(RegressorMixin, EditedModel, UnlearnerMixin, BaseEstimator):
@@ -67,15 +69,24 @@ class EditedRegressor(RegressorMixin, EditedModel, UnlearnerMixin, BaseEstimator
 
     @contextmanager
     def _refitted(self, model: Any, left: np.ndarray) -> Iterator[None]:
-        """Fit the units of the targets anew as well, and bring a network from elsewhere back to its own at the end."""
-        with super()._refitted(model, left):
-            final, sample = final_of(model), left[evenly_spread(len(left))]
-            if not final.adopted_:
-                block = self._read(sample, WHY)
-                final.note_pretrained(through_steps(model, block.X), block.y)
-            chunks = np.array_split(left, -(-len(left) // _CHUNK))
-            with final.standardized_by(np.concatenate([self._read(chunk, WHY).y for chunk in chunks])):
-                yield
+        """Fit the units of the targets anew as well, and bring a network from elsewhere back to its own at the end.
+
+        The edited model has to predict the retained rows better than a constant, unless the one before did not either.
+        """
+        places = evenly_spread(len(left))
+        some, final = self._read(left[places], WHY), final_of(model)
+        y = np.concatenate([self._read(chunk, WHY).y for chunk in np.array_split(left, -(-len(left) // _CHUNK))])
+        before = _unexplained(model, some.X, some.y)
+        with super()._refitted(model, left), final.standardized_by(y, places, through_steps(model, some.X)):
+            yield
+        after = _unexplained(model, some.X, some.y)
+        if after > _RUINED * max(before, 1.0):
+            raise ForgetRequestError(
+                f"the edit ruined the network: its squared error on the retained rows is {after:.3g} times the "
+                f"variance of their targets, and was {before:.3g} before. The model was left as it was. Take more "
+                "steps or another lr; a network that ends in a linear layer with a bias is edited in standard "
+                "deviations of its targets, whatever their size."
+            )
 
     def _encode(self, y: np.ndarray) -> Tensor:
         return torch.as_tensor(final_of(self.estimator_)._encode(y).reshape(len(y), -1))
@@ -119,6 +130,13 @@ class EditedRegressor(RegressorMixin, EditedModel, UnlearnerMixin, BaseEstimator
         """
         values = self.predict_all(X)
         return final_of(self.estimator_).middle(values)
+
+
+def _unexplained(model: Any, X: Any, y: np.ndarray) -> float:
+    """Squared error as a share of the variance of the targets, the mean over outputs."""
+    final = final_of(model)
+    error = final.middle(final.predict_all(through_steps(model, X))) - y
+    return float(np.mean(np.square(error) / np.square(moments(np.asarray(y, dtype=np.float64))[1])))
 
 
 def _as_columns(output: Tensor) -> Tensor:

@@ -8,10 +8,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from mlunlearn.approximate._random_labels import wrong_labels
 from mlunlearn.approximate.classifier import EditedClassifier
 from mlunlearn.approximate.descriptions import described
 from mlunlearn.approximate.run import Run
+from mlunlearn.approximate.wrong_labels import wrong_labels
 from mlunlearn.networks.batches import Batch, Rows
 from mlunlearn.networks.gradients import mean_gradient, top_share
 from mlunlearn.networks.loop import sgd

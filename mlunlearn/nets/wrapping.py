@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
 from mlunlearn.nets import TorchClassifier, TorchRegressor
 from mlunlearn.state import Task
+
+_GRIDS = ("param_distributions", "param_grid")
+"""Parameters in which a search keeps what it tries, estimators among it."""
 
 _PLACES = (
     "estimator",
@@ -48,6 +53,7 @@ def wrap_torch(estimator: Any, task: Task | None = None) -> Any:
     params = estimator.get_params(deep=False)
     task = _task_of(estimator) or task
     found = {name: _wrap_inside(params[name], task) for name in _PLACES if name in params}
+    found |= {name: _wrap_tried(params[name], task) for name in _GRIDS if name in params}
     changed = {name: value for name, value in found.items() if value is not params[name]}
     return type(estimator)(**params | changed) if changed else estimator
 
@@ -79,3 +85,25 @@ def _wrap_inside(value: Any, task: Task | None) -> Any:
     parts = [_wrap_inside(part, task) for part in value]
     same = all(new is old for new, old in zip(parts, value, strict=True))
     return value if same else type(value)(parts)
+
+
+def _wrap_tried(grids: Any, task: Task | None) -> Any:
+    """Wrap the models that a search tries; the same object where there are none."""
+    if isinstance(grids, dict):
+        wrapped = {name: _wrap_values(name, values, task) for name, values in grids.items()}
+        return grids if all(wrapped[name] is values for name, values in grids.items()) else wrapped
+    return _wrap_each(grids, lambda grid: _wrap_tried(grid, task)) if isinstance(grids, (list, tuple)) else grids
+
+
+def _wrap_values(name: str, values: Any, task: Task | None) -> Any:
+    """Wrap what a search tries for one parameter, unless that belongs to a net, whose modules stay its own."""
+    if name.rpartition("__")[2] in ("module", "net") or not isinstance(values, (list, tuple, np.ndarray)):
+        return values
+    if isinstance(values, np.ndarray):
+        return values if values.dtype != object else _wrap_each(values.tolist(), lambda value: wrap_torch(value, task))
+    return _wrap_each(values, lambda value: wrap_torch(value, task))
+
+
+def _wrap_each(values: Any, wrap: Callable[[Any], Any]) -> Any:
+    new = [wrap(value) for value in values]
+    return values if all(a is b for a, b in zip(new, values, strict=True)) else type(values)(new)

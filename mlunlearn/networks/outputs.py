@@ -108,7 +108,7 @@ def unit_layer(module: nn.Module, X: Inputs) -> nn.Linear | None:
     >>> unit_layer(nn.Sequential(last, nn.Softplus()), X) is None
     True
     """
-    with torch.no_grad(), _watched(module) as calls:
+    with torch.no_grad(), watched(module) as calls:
         output = forward(module, X)
     if not isinstance(output, torch.Tensor):
         return None
@@ -118,7 +118,7 @@ def unit_layer(module: nn.Module, X: Inputs) -> nn.Linear | None:
     size = max(float(output.abs().max()), 1.0)
     with torch.no_grad():
         for probe in (sign * size * part for part in _PROBES for sign in (1.0, -1.0)):
-            with _replaced(layer, probe):
+            with replaced(layer, torch.tensor(probe)):
                 if not bool((forward(module, X) == probe).all()):
                     return None
     return layer
@@ -130,7 +130,7 @@ def rescale(layer: nn.Linear, gain: np.ndarray, shift: np.ndarray) -> None:
     Parameters
     ----------
     layer : torch.nn.Linear
-        Changed in place.
+        Changed in place; one without a bias takes up the gain alone.
     gain, shift : ndarray of shape () or (n_outputs,)
         The new units in terms of the old; where the layer has several outputs for each of these, they stand together.
 
@@ -146,11 +146,12 @@ def rescale(layer: nn.Linear, gain: np.ndarray, shift: np.ndarray) -> None:
     True
     """
     gains, shifts = (
-        torch.as_tensor(np.repeat(value, layer.out_features // value.size)).to(layer.bias) for value in (gain, shift)
+        torch.as_tensor(np.repeat(value, layer.out_features // value.size)).to(layer.weight) for value in (gain, shift)
     )
     with torch.no_grad():
         layer.weight.mul_(gains[:, None])
-        layer.bias.mul_(gains).add_(shifts)
+        if layer.bias is not None:
+            layer.bias.mul_(gains).add_(shifts)
 
 
 def agreeing(prediction: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -190,17 +191,63 @@ def _same_values(value: torch.Tensor, output: torch.Tensor) -> bool:
 
 
 def _can_be_scaled(module: nn.Module, layer: nn.Linear, output: torch.Tensor) -> bool:
-    """Whether the weights are stored as such, one row an output, and serve nothing else."""
-    own = layer._parameters
-    if own.get("weight") is None or own.get("bias") is None or layer.out_features != output[0].numel():
-        return False
+    """Whether there is a bias, and one row of weights an output."""
+    return layer.bias is not None and layer.out_features == output[0].numel() and has_own_weights(module, layer)
+
+
+def has_own_weights(module: nn.Module, layer: nn.Linear) -> bool:
+    """Tell whether a layer's weights are stored as such, and serve nothing else.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+    layer : torch.nn.Linear
+        Inside it.
+
+    Returns
+    -------
+    bool
+        False for weights that are tied or computed from others.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from mlunlearn.networks.outputs import has_own_weights
+    >>> net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    >>> net[1].weight = net[0].weight
+    >>> has_own_weights(net, net[1])
+    False
+    """
+    own = [layer._parameters.get("weight")] + ([] if layer.bias is None else [layer._parameters.get("bias")])
     everyone = [p for part in module.modules() for p in part._parameters.values()]
-    return all(sum(p is mine for p in everyone) == 1 for mine in (layer.weight, layer.bias))
+    return all(mine is not None and sum(p is mine for p in everyone) == 1 for mine in own)
 
 
 @contextmanager
-def _watched(module: nn.Module) -> Iterator[list[tuple[nn.Linear, torch.Tensor]]]:
-    """Note which linear layer was called when, and what it put out."""
+def watched(module: nn.Module) -> Iterator[list[tuple[nn.Linear, torch.Tensor]]]:
+    """Note which linear layer is called when, and what it puts out.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any network.
+
+    Yields
+    ------
+    list of tuple (layer, output)
+        In the order of the calls.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlunlearn.networks.outputs import watched
+    >>> net = torch.nn.Linear(2, 1)
+    >>> with watched(net) as calls:
+    ...     output = net(torch.ones(3, 2))
+    >>> calls[0][0] is net
+    True
+    """
     calls: list[tuple[nn.Linear, torch.Tensor]] = []
     handles = [
         part.register_forward_hook(lambda layer, _, out: calls.append((layer, out)))
@@ -215,11 +262,33 @@ def _watched(module: nn.Module) -> Iterator[list[tuple[nn.Linear, torch.Tensor]]
 
 
 @contextmanager
-def _replaced(layer: nn.Linear, probe: float) -> Iterator[None]:
-    """Have a layer put out a constant."""
+def replaced(layer: nn.Linear, values: torch.Tensor) -> Iterator[None]:
+    """Have a layer put out constants.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear
+        Any.
+    values : torch.Tensor of shape () or (out_features,)
+        For every row the same.
+
+    Yields
+    ------
+    None
+        While it does.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlunlearn.networks.outputs import replaced
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> with replaced(layer, torch.tensor(3.0)):
+    ...     layer(torch.ones(1, 2))
+    tensor([[3.]])
+    """
 
     def hook(part: nn.Module, inputs: Any, out: torch.Tensor) -> torch.Tensor:
-        return torch.full_like(out, probe)
+        return values.to(out).expand_as(out).clone()
 
     handle = layer.register_forward_hook(hook)
     try:

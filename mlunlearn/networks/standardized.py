@@ -17,12 +17,13 @@ from mlunlearn.nets import TorchRegressor
 from mlunlearn.nets.casting import Inputs, tensors
 from mlunlearn.nets.seeds import seeded
 from mlunlearn.networks.layers import forward
+from mlunlearn.networks.links import Link, last_layer
 from mlunlearn.networks.outputs import agreeing, check_network, rescale, unit_layer
 from mlunlearn.networks.units import aligned, evenly_spread, moments
 from mlunlearn.rows.items import Items
 
 _FEW = 8
-_BETTER = 0.9
+_BETTER, _NEARER = 0.9, 0.5
 _AT_ONCE = 64
 
 
@@ -31,7 +32,8 @@ class StandardizedRegressor(TorchRegressor):
 
     Targets are standardised where the network's output comes straight from a linear layer. A network that does
     something on the way out, such as a ReLU, a Softplus, a sigmoid or a clamp, means the values that it can put out: it
-    is trained in the units of `y`.
+    is trained in the units of `y`. When it is edited, its last linear layer learns in units in which the network is, to
+    first order, one that ends in that layer and learns standardised targets; see `mlunlearn.networks.links.Link`.
 
     Parameters
     ----------
@@ -51,17 +53,20 @@ class StandardizedRegressor(TorchRegressor):
         network that is trained in the units of `y`.
     unit_layer_ : str or None
         The linear layer into which units can be folded, if there is one.
+    last_layer_ : str or None
+        Of another network, the linear layer that its output is a function of, if there is one.
     adopted_ : bool
         Whether the network was trained elsewhere, in units of its own.
     pretrained_ : bool
-        Whether the weights of a module instance, as they were passed, knew the targets.
+        Whether the weights of a module instance, as they were passed, mean the units of the targets.
 
     Notes
     -----
     The weights of a module instance are where training starts. Where its error, on up to 1,024 training rows and in the
-    units of `y`, is less than 0.9 of that of predicting their mean, the instance knows the targets: the units are
-    folded into its last layer, and training starts from what the instance predicts. Any other is taken for untrained,
-    and its weights are read in standard deviations.
+    units of `y`, is less than 0.9 of that of predicting their mean, or less than half of what it is where its outputs
+    are read in standard deviations, the instance was trained, well or badly: the units are folded into its last layer,
+    and training starts from what the instance predicts. Any other is taken for untrained, and its weights are read in
+    standard deviations.
 
     Means are summed without rounding, so the order of the rows does not change a bit of them.
 
@@ -109,6 +114,8 @@ class StandardizedRegressor(TorchRegressor):
     def _take_own_units(self, y: np.ndarray, *, adopted: bool) -> None:
         self.mean_, self.scale_ = np.zeros(y.shape[1:]), np.ones(y.shape[1:])
         self.unit_layer_: str | None = None
+        self.last_layer_: str | None = None
+        self._link: Link | None = None
         self.adopted_, self.pretrained_ = adopted, False
 
     def _start(self, X: Any, y: np.ndarray, classes: Any) -> Any:
@@ -118,8 +125,8 @@ class StandardizedRegressor(TorchRegressor):
             self._find_unit_layer(self._inputs(X[:_FEW]), y[:_FEW])
             if self.unit_layer_ is not None:
                 rows = evenly_spread(len(X))
-                self.note_pretrained(X[rows], y[rows])
                 self.mean_, self.scale_ = moments(y)
+                self._note_pretrained(X[rows], y[rows])
                 self.fold_units(self.net_.module_)
         return X
 
@@ -131,8 +138,11 @@ class StandardizedRegressor(TorchRegressor):
     def _find_unit_layer(self, X: Inputs, y: np.ndarray) -> None:
         module = self.net_.module_.eval()
         check_network(module, X, y, self.net_.criterion_)
-        layer = unit_layer(module, X)
-        self.unit_layer_ = next((name for name, part in module.named_modules() if part is layer), None)
+        names = {part: name for name, part in module.named_modules()}
+        unit = unit_layer(module, X)
+        last = last_layer(module, X) if unit is None else None
+        self.unit_layer_ = None if unit is None else names[unit]
+        self.last_layer_ = None if last is None else names[last]
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
         y = np.asarray(y, dtype=np.float64)
@@ -163,28 +173,35 @@ class StandardizedRegressor(TorchRegressor):
 
     # ---------------------------------------------------------------- units
 
-    def note_pretrained(self, X: Any, y: np.ndarray) -> None:
-        """Find out whether the weights of a module instance, as they were passed, know the targets.
+    def _note_pretrained(self, X: Any, y: np.ndarray) -> None:
+        """Find out whether a module instance, as it was passed, means the units of the targets or those of this model.
 
-        Parameters
-        ----------
-        X : ndarray of shape (n, ...) or Items
-            Inputs; a few are read at once.
-        y : ndarray of shape (n,) or (n, n_outputs)
-            Targets, in their own units.
+        One that knows the targets means theirs, and so does one that is nearer to them so than in standard deviations:
+        whose outputs are large because the targets are.
         """
-        if self.adopted_ or self.unit_layer_ is None or not _is_instance(self.net):
+        if self.adopted_ or not _is_instance(self.net):
             return
         net = self.untrained_net(0)
-        module = net.module_.eval()
         targets = torch.as_tensor(y, dtype=torch.float32, device=net.device).reshape(len(y), -1)
+
+        def error_of(output: torch.Tensor) -> float:
+            return float(net.criterion_(*agreeing(output, targets)))
+
         with torch.no_grad():
-            parts = (self._inputs(X[at : at + _AT_ONCE]) for at in range(0, len(X), _AT_ONCE))
-            output = torch.cat([forward(module, part) for part in parts])
-            output, targets = agreeing(output, targets)
-            mean = targets.mean(dim=0).reshape(1, -1, *(1,) * (output.ndim - 2)).expand_as(output)
-            known, guessed = net.criterion_(output, targets), net.criterion_(mean, targets)
-        self.pretrained_ = bool(known < _BETTER * guessed)
+            own = self._outputs_of(net.module_, X)
+            mean, scale = (torch.as_tensor(aligned(value, own)).to(own) for value in (self.mean_, self.scale_))
+            if self._link is not None:
+                self._link.put_on(net.module_, self._layer_of(net.module_))
+            read = (own if self._link is None else self._outputs_of(net.module_, X)) * scale + mean
+            guess = (
+                targets.mean(dim=0).reshape(1, -1, *(1,) * (own.ndim - 2)).expand_as(own if own.ndim > 1 else targets)
+            )
+            known = error_of(own)
+            self.pretrained_ = known < _BETTER * error_of(guess) or known < _NEARER * error_of(read)
+
+    def _outputs_of(self, module: nn.Module, X: Any) -> torch.Tensor:
+        parts = (self._inputs(X[at : at + _AT_ONCE]) for at in range(0, len(X), _AT_ONCE))
+        return torch.cat([forward(module.eval(), part) for part in parts])
 
     def fold_units(self, module: nn.Module) -> nn.Module:
         """Have a network at the weights that were passed put out what it predicts in the units of this model.
@@ -192,48 +209,74 @@ class StandardizedRegressor(TorchRegressor):
         Parameters
         ----------
         module : torch.nn.Module
-            Changed in place where the weights know the targets, and left alone otherwise.
+            Changed in place where the weights mean the units of the targets; otherwise they are read in those of this
+            model.
 
         Returns
         -------
         torch.nn.Module
             The same object.
         """
-        if self.pretrained_:
+        if self.pretrained_ and self._link is not None:
+            self._link.fold_in(self._layer_of(module))
+        elif self.pretrained_ and self.unit_layer_ is not None:
             rescale(self._layer_of(module), 1 / self.scale_, -self.mean_ / self.scale_)
+        if self._link is not None:
+            self._link.put_on(module, self._layer_of(module))
         return module
 
     @contextmanager
-    def standardized_by(self, y: np.ndarray) -> Iterator[None]:
+    def standardized_by(self, y: np.ndarray, some: np.ndarray, X: Any) -> Iterator[None]:
         """Express the network's output in standard deviations of other targets, and leave its predictions as they are.
 
         A network that can take no units up keeps its own, which owe nothing to any target. One that was trained
-        elsewhere is back in its own units at the end.
+        elsewhere, or that does something on the way out, is back in its own units at the end.
 
         Parameters
         ----------
         y : ndarray of shape (n,) or (n, n_outputs)
             The targets that are retained: a constant of all targets would give the forgotten ones away.
+        some : ndarray of int
+            Places of a few of them.
+        X : ndarray of shape (n_some, ...) or Items
+            Their inputs, as the network takes them.
 
         Yields
         ------
         None
             While the units are these.
         """
-        own = self.mean_, self.scale_
-        self._move_units(*moments(np.asarray(y, dtype=np.float64)))
+        own, y = (self.mean_, self.scale_), np.asarray(y, dtype=np.float64)
+        mean, scale = moments(y)
+        if self.unit_layer_ is not None:
+            self._move_units(mean, scale)
+            self._note_pretrained(X, y[some])
+            yield
+            if self.adopted_:
+                self._move_units(*own)
+            return
+        layer, module = self._layer_of(self.net_.module_), self.net_.module_.eval()
+        if self.last_layer_ is not None:
+            self._link = Link.of(module, layer, self._inputs(X[:_FEW]), mean, scale)
+        if self._link is None:
+            yield
+            return
+        self.mean_, self.scale_ = mean, scale
+        self._note_pretrained(X, y[some])
+        self._link.fold_in(layer)
+        handles = self._link.put_on(module, layer)
         yield
-        if self.adopted_:
-            self._move_units(*own)
+        for handle in handles:
+            handle.remove()
+        self._link.fold_out(layer)
+        self._link, (self.mean_, self.scale_) = None, own
 
     def _move_units(self, mean: np.ndarray, scale: np.ndarray) -> None:
-        if self.unit_layer_ is None:
-            return
         rescale(self._layer_of(self.net_.module_), self.scale_ / scale, (self.mean_ - mean) / scale)
         self.mean_, self.scale_ = mean, scale
 
     def _layer_of(self, module: nn.Module) -> nn.Linear:
-        return module.get_submodule(self.unit_layer_ or "")  # type: ignore[return-value]
+        return module.get_submodule(self.unit_layer_ or self.last_layer_ or "")  # type: ignore[return-value]
 
     def standardize(self, values: np.ndarray) -> np.ndarray:
         """Turn values in the units of `y` into those of the network's output.

@@ -81,7 +81,7 @@ class BlindspotRegressor(EditedRegressor):
     to zero. Mostly the steps spent on a blindspot model are better spent on the retained rows, which is
     `ShrinkPerturbRegressor`; ``benchmarks/results/regression_*.json`` holds the figures of all three.
 
-    It does not beat the control that reads as many samples: `RestartRegressor` was nearer to retraining in 9 of 12
+    It does not beat the control that reads as many samples: `RestartRegressor` was nearer to retraining in 8 of 12
     requests on the table of diabetes progression. In random deletions doing nothing is already about as far from a
     retrained model as another one is, unless the network memorises single rows; on faces (mufac) it went 4.0 times as
     far as doing nothing there.

@@ -84,8 +84,8 @@ class CrossFitRegressor(EditedRegressor):
     trace stays. Cost: `fit` reads about 1.5 times what training reads, once more; a request for one row ten batches.
 
     It is cheap rather than near. On the table of diabetes progression (three seeds) predictions for single forgotten
-    rows ended 1.38 times as far from a retrained model's as another retrained model's are, where doing nothing is at
-    1.68 and the controls, a restart and continued training, are at 1.21 and 1.19 for seven times the time of a
+    rows ended 1.26 times as far from a retrained model's as another retrained model's are, where doing nothing is at
+    1.47 and the controls, a restart and continued training, are at 1.10 and 1.07 for eight times the time of a
     request. So it does not beat the controls in distance, and a single request does not pay for what `fit` prepares.
 
     It fails where few rows are all of their kind, such as the end of the range of targets: the held-out networks had

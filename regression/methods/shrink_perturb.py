@@ -48,7 +48,7 @@ class ShrinkPerturbRegressor(EditedRegressor):
 
     Shrunken weights lose what was memorised before what is general, so learning again comes closer to retraining
     than fine-tuning does. It does not beat the control that reads as many samples: `RestartRegressor`, which owes
-    nothing to the forgotten rows, was nearer to retraining in 10 of 12 requests for many rows on the table of diabetes
+    nothing to the forgotten rows, was nearer to retraining in 9 of 12 requests for many rows on the table of diabetes
     progression. Try that first, and this where so few steps do not fit the retained rows from scratch
     (``benchmarks/results/regression_*.json`` holds the figures). The cost is the same for one row as for a third of
     them; `CrossFitRegressor` is cheaper for few rows.

@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 from sklearn.frozen import FrozenEstimator
 
 from mlunlearn.approximate import SalUnClassifier
-from mlunlearn.approximate._random_labels import wrong_labels
+from mlunlearn.approximate.wrong_labels import wrong_labels
 
 ROWS = np.arange(30)
 

@@ -262,3 +262,30 @@ def test_other_labels_change_nothing_that_was_learned():
     assert model._label_sum == 0  # what is left of the labels of forgotten rows
     with pytest.raises(ForgetRequestError, match="data frame"):
         model.unlearn(pd.Index(["row 20"]))
+
+
+def _typed():
+    return pd.DataFrame({"a": (100 * X[:, 0]).astype(int), "b": X[:, 1] > 0, "c": X[:, 2], "d": (X[:, 3] > 0) * 1.0})
+
+
+@pytest.mark.parametrize("method", ["retrain", "sisa"])
+def test_columns_of_another_type_are_read_in_their_own_where_the_values_are_the_same(method):
+    model = pickle.loads(pickle.dumps(METHODS[method]().fit(_typed(), Y)))
+    frame = _typed().astype({"a": "int32", "b": object, "d": int})
+    model.attach_data(frame, Y).unlearn([3, 4])
+    never = METHODS[method]().fit(_typed(), Y, exclude=[3, 4])
+    assert not state_differences(learned_state(model), learned_state(never))
+
+
+def test_columns_of_another_type_and_other_values_are_named():
+    saved = pickle.dumps(METHODS["sisa"]().fit(_typed(), Y))
+    assert b"categories" not in pickle.dumps(vars(pickle.loads(saved))["_types"])
+    frame = _typed().astype({"a": str, "d": "float32"})
+    frame["c"] = frame["c"].astype("float32")
+    frame.loc[7, "a"] = "many"
+    for erased in ({}, {"erased": [3]}):
+        with pytest.raises(DataChangedError, match=r"column 'a' was int64 at fit and is (str|object)"):
+            pickle.loads(saved).attach_data(frame, Y, **erased)
+    shorter = _typed().astype({"c": "float32"})
+    with pytest.raises(DataChangedError, match="column 'c' was float64 at fit and is float32"):
+        pickle.loads(saved).attach_data(shorter, Y)

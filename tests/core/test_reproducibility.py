@@ -11,7 +11,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, StackingRegressor, VotingClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
-from sklearn.model_selection import GridSearchCV, KFold, RepeatedStratifiedKFold, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV, RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -86,6 +86,22 @@ REACHED = {
     "net in a search": GridSearchCV(net(), {"lr": [0.1, 0.001]}, cv=2),
     "net in a search over a pipeline": GridSearchCV(
         make_pipeline(net()), {"neuralnetclassifier__lr": [0.1, 0.01]}, cv=2
+    ),
+    "nets in a grid": GridSearchCV(
+        make_pipeline(StandardScaler(), GaussianNB()),
+        {"gaussiannb": [net(), net(lr=0.001), LogisticRegression()]},
+        cv=2,
+    ),
+    "nets in one of several grids": RandomizedSearchCV(
+        make_pipeline(StandardScaler(), GaussianNB()),
+        [{"gaussiannb": [GaussianNB()]}, {"gaussiannb": (net(), nn.Sequential(nn.Linear(4, 2)))}],
+        n_iter=3,
+        cv=2,
+    ),
+    "splitters and seeds in a grid": GridSearchCV(
+        make_pipeline(SGDClassifier()),
+        {"sgdclassifier": [CalibratedClassifierCV(SGDClassifier(), cv=KFold(3, shuffle=True)), SGDClassifier()]},
+        cv=2,
     ),
     "net in a vote": VotingClassifier([("net", net()), ("bayes", GaussianNB())], voting="soft"),
     "net in a bag": BaggingClassifier(net(), n_estimators=2),

@@ -224,6 +224,20 @@ def test_pairs_written_in_rows_are_not_read_in_columns():
     for column in ([[0], [1]], [[3], [2]]):
         assert len(resolve_edges(column, graph.n_edges, graph)) == 1
     path = read_graph(Data(edge_index=torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2]]), num_nodes=4))
-    assert resolve_edges([[0, 2], [1, 3]], path.n_edges, path).tolist() == [0, 1]
+    assert resolve_edges(torch.tensor([[0, 2], [1, 3]]), path.n_edges, path).tolist() == [0, 1]
     with pytest.raises(ForgetRequestError, match="no edge of the graph"):
-        resolve_edges([(0, 1), (2, 3)], path.n_edges, path)
+        resolve_edges(torch.tensor([(0, 1), (2, 3)]), path.n_edges, path)
+
+
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_a_square_list_of_pairs_is_never_guessed_at(kind, undirected):
+    """Its columns name two edges and its rows one that is gone and one that is there: rows may be what is meant."""
+    graph = read_graph(undirected((0, 2), (1, 3), (2, 3), (0, 3), x=torch.eye(4)))
+    asked = [[0, 1], [2, 3]]
+    with pytest.raises(ForgetRequestError, match=r"ambiguous: .* each as \[\[u\], \[v\]\], or by their positions"):
+        resolve_edges(kind(asked), 4, graph)
+    with pytest.raises(ForgetRequestError, match="ambiguous"):
+        resolve_edges(kind([[0, 2], [1, 3]]), 4, graph)  # its rows are edges, its columns are not
+    by_column = resolve_edges(torch.tensor(asked), 4, graph)
+    each = [resolve_edges([[u], [v]], 4, graph) for u, v in zip(*asked, strict=True)]
+    assert by_column.tolist() == sorted(np.concatenate(each).tolist())

@@ -88,6 +88,34 @@ def test_a_module_instance_that_knows_nothing_starts_near_the_mean(problem):
     np.testing.assert_allclose(model.predict(X), (X @ weight.T + bias).ravel() * y.std() + y.mean(), rtol=1e-4)
 
 
+def test_a_module_instance_that_was_badly_trained_starts_at_what_it_predicts(problem):
+    """It explains next to nothing, but its outputs are as large as the targets: they mean their units."""
+    X, y, net = problem
+    with torch.no_grad():
+        net.weight.mul_(-0.3)
+        net.bias.mul_(0.3)
+    before = net(torch.as_tensor(X, dtype=torch.float32)).detach().numpy().ravel()
+    assert np.square(before - y).mean() > 2 * y.var()
+    model = StandardizedRegressor(slow(net), random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), before, rtol=1e-4)
+    edited = Nothing(slow(net)).fit(X, y)
+    edited.probe = X
+    edited.unlearn(slice(20))
+    np.testing.assert_allclose(edited.seen["fresh"].ravel(), before, rtol=1e-3)
+
+
+@pytest.mark.parametrize("location", [0.0, 500.0, -1e5])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+def test_an_untrained_module_instance_never_starts_far_from_the_mean(problem, location, scale):
+    X, y, _ = problem
+    y = location + scale * (y - y.mean()) / y.std()
+    for seed in range(5):
+        with seeded(seed):
+            net = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 1))
+        start = StandardizedRegressor(slow(net), random_state=0).fit(X, y).predict(X)
+        assert np.square(start - y).mean() < 2.5 * y.var()
+
+
 class Nothing(EditedRegressor):
     """Edits nothing, and looks at the other networks of a request."""
 

@@ -426,7 +426,10 @@ def test_a_step_in_the_wrong_direction_is_noticed(method, fitted, diabetes, monk
         return step(self, closure)
 
     monkeypatch.setattr(torch.optim.Adam, "step", backwards)
-    before, after = distances(method, fitted, diabetes, n_steps=48)
+    try:
+        before, after = distances(method, fitted, diabetes, n_steps=48)
+    except ForgetRequestError:  # so far away that the request itself fails
+        return
     assert not after < 0.95 * before
 
 
