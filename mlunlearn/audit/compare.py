@@ -250,7 +250,7 @@ def compare(
             table[name] |= _spread(judge, found, rows[name], [len(training) for training in trainings])
     notes = [*notes, *_other_algorithms(flat, references)]
     if judge.retraining is not None:
-        notes.append(agreement_note(len(study.references), alpha))
+        notes.append(agreement_note(study.predictions, alpha, max(map(len, rows.values()))))
     fits = [answers.seconds for answers in study.references]
     table[RETRAINED] = _row(judge, None, list(study.predictions.references), float(np.mean(fits)))
     order = [*nested, *(name for name in table if name not in nested)]

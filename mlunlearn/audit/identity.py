@@ -1,7 +1,8 @@
 """Learners that do not depend on a seed: retraining gives one model, and whatever answers otherwise is another.
 
 References that agree in every answer show no difference between seeds that a model could be compared with. Nothing is
-left to estimate: the audited model gives the answers of retraining, or it does not.
+left to estimate: the audited model gives the answers of retraining, or it does not. Where the learner declares no
+randomness at all, that is certain; else the references may have agreed by chance, which is allowed for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from mlunlearn.audit.statistic import Statistic
 
 Floats = NDArray[np.float64]
 
-__all__ = ["answers_of_retraining", "identity_statistic"]
+__all__ = ["answers_of_retraining", "chance_of_agreement", "identity_statistic", "references_needed"]
 
 # Answers are the same up to this share of their scale: that of a probability, or the range of the predicted values.
 # A model that is exact up to rounding, in single precision too, must not be told apart by it.
@@ -61,14 +62,13 @@ def identity_statistic(predictions: Predictions, ours: Sequence[ByData], retrain
 
     Notes
     -----
-    That K references agree does not prove that a further one would. Before they are seen, the chance of a learner that
-    does not depend on the seed is taken to be one half, and else the share of seeds that give the commonest model is
-    as likely to be any number between 0 and 1. Then a further reference differs from K that agree with a chance of
-    1 / (K + 2)^2, which is the p-value of a model that differs: 0.06, 0.04 and 0.02 with two, three and five.
+    Where training is known not to depend on a seed, a model that differs is another: its p-value is 0. Else it is
+    `chance_of_agreement`, the chance that an exact model is told apart although K references agree.
     """
     differing = np.mean([_differing(predictions, one, retraining) for one in ours], axis=0)
     share, n_references = float(differing.mean()), len(predictions.references)
-    p_value = 1.0 if share == 0.0 else 1.0 / (n_references + 2) ** 2
+    decisive = 0.0 if predictions.deterministic else chance_of_agreement(n_references, len(ours))
+    p_value = 1.0 if share == 0.0 else decisive
     statistic = Statistic(
         "identity: share of rows answered otherwise than by retraining",
         Difference(share, 0.0, float("inf"), p_value),
@@ -77,12 +77,59 @@ def identity_statistic(predictions: Predictions, ours: Sequence[ByData], retrain
             f"it answers {round(float(differing.sum())):,} of {len(differing):,} rows otherwise than retraining does "
             "with any seed"
         ),
-        decisive_p=1.0 / (n_references + 2) ** 2,
+        decisive_p=decisive,
     )
     if predictions.original is None or "forget" not in predictions.sizes:
         return statistic
     changed = _differing(predictions, predictions.original, retraining, ("forget",))
     return replace(statistic, member_effect=float(changed.mean()), n_decisive=int(changed.sum()))
+
+
+def chance_of_agreement(n_references: int, n_ours: int = 1) -> float:
+    """Return the largest chance that all references are one model and an exact one is another.
+
+    Parameters
+    ----------
+    n_references : int
+        References that agree, K.
+    n_ours : int, default=1
+        Exact models of which one that differs decides.
+
+    Returns
+    -------
+    float
+        0.25, 0.125, 0.083, 0.067, 0.057 and 0.049 with two to seven references.
+
+    Notes
+    -----
+    If a share q of the seeds gives a model, the references are all that model and another one is not with a chance of
+    q^K (1 - q). The sum over models is largest where there are no more than two of them; from five references on it is
+    K^K / (K + 1)^(K + 1), that of the commonest model, to three digits.
+    """
+    shares = np.linspace(0.5, 1.0, 10_001)
+    chances = sum(q**n_references * (1.0 - q**n_ours) for q in (shares, 1.0 - shares))
+    return float(np.max(chances))
+
+
+def references_needed(alpha: float, n_ours: int = 1) -> int:
+    """Return how many references have to agree until one row that is answered otherwise decides.
+
+    Parameters
+    ----------
+    alpha : float
+        Chance that an exact model is called distinguishable.
+    n_ours : int, default=1
+        Exact models of which one that differs decides.
+
+    Returns
+    -------
+    int
+        7 at 5 %.
+    """
+    n_references = 2
+    while chance_of_agreement(n_references, n_ours) > alpha:
+        n_references += 1
+    return n_references
 
 
 def _differing(

@@ -105,11 +105,14 @@ class Judge:
         return answers_of_retraining(self.predictions)
 
     def _by_identity(self, said: list[ByData], retraining: ByData, found: Comparability | None) -> Verdict:
-        """Where all references agree, a model gives the same answers or it is another; two of them hardly show that."""
-        statistics = [identity_statistic(self.predictions, said, retraining)]
-        absent = [NO_FORGOTTEN] if found is None else []
-        if found is not None and len(self.predictions.references) < 3:
-            statistics.insert(0, self.membership(said, found))
+        """Where all references agree, a model gives the same answers or it is another, unless they agree by chance."""
+        identity = identity_statistic(self.predictions, said, retraining)
+        statistics, absent = [identity], [NO_FORGOTTEN] if found is None else []
+        if found is not None and identity.decisive_p > self.alpha:
+            if found.how is False:
+                absent.append("membership: these rows need a spread between references, and these agree")
+            else:
+                statistics.insert(0, self.membership(said, found))
         return decide(statistics, alpha=self.alpha, residue=self.residue, absent=absent)
 
     def _of_forgotten(self, said: list[ByData], found: Comparability | None) -> tuple[list[Statistic], list[str]]:

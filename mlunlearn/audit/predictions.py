@@ -65,6 +65,9 @@ class Predictions:
         Probabilities that models with random weights give on the forget set.
     groups : mapping of str to ndarray of int, default={}
         By data set: the person or source of each sample, counted from 0, if samples are dependent.
+    deterministic : bool, default=False
+        Whether training is known to give one model, whatever the seed, such as nearest neighbours. References that
+        agree in every answer then do so for certain, and not by chance.
 
     Raises
     ------
@@ -88,6 +91,7 @@ class Predictions:
     original: ByData | None = None
     untrained: tuple[NDArray[np.float64], ...] | list[NDArray[np.float64]] = ()
     groups: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlunlearn.audit.identity import answers_of_retraining
+from mlunlearn.audit.identity import answers_of_retraining, references_needed
 from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
 from mlunlearn.audit.predictions import Predictions
 from mlunlearn.audit.table import Row
@@ -68,7 +68,7 @@ def title_of(about: Mapping[str, Any]) -> str:
 def notes_on(predictions: Predictions, verdict: Verdict) -> tuple[str, ...]:
     """What a reader has to know: references that agree, and what few of them cannot show."""
     if answers_of_retraining(predictions) is not None:
-        return (agreement_note(len(predictions.references), verdict.alpha),)
+        return (agreement_note(predictions, verdict.alpha),)
     notes = []
     if len(predictions.references) < FEW and verdict.residue is not None:
         found = (
@@ -85,15 +85,23 @@ def notes_on(predictions: Predictions, verdict: Verdict) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def agreement_note(n_references: int, alpha: float) -> str:
-    """What references that agree in every answer say."""
-    needed = int(np.ceil(alpha**-0.5)) - 2
-    more = f" That takes {needed} of them, and there are {n_references}." if n_references < needed else ""
-    return (
-        "The retrained models agree in every answer: as far as they show, training does not depend on the seed. So a "
-        "model that has forgotten gives these very answers, up to rounding, and one row that it answers otherwise "
-        f"tells it apart.{more}"
+def agreement_note(predictions: Predictions, alpha: float, n_ours: int = 1) -> str:
+    """What references that agree in every answer say, for certain or as far as so few of them show."""
+    says = (
+        "So a model that has forgotten gives these very answers, up to rounding, and one row that it answers otherwise "
+        "tells it apart."
     )
+    if predictions.deterministic:
+        return f"The retrained models agree in every answer: training does not depend on a seed. {says}"
+    needed, there = references_needed(alpha, n_ours), len(predictions.references)
+    more = (
+        f" That takes {needed} of them, since fewer may agree by chance, and there are {there}: pass "
+        f"n_references={needed}."
+        if there < needed
+        else ""
+    )
+    start = "The retrained models agree in every answer: as far as they show, training does not depend on the seed."
+    return f"{start} {says}{more}"
 
 
 def remarks_on(cost: Mapping[str, float], about: Mapping[str, Any]) -> list[str]:

@@ -83,7 +83,8 @@ class Audit:
     >>> from mlunlearn.audit import Audit, Outputs, Predictions
     >>> y = np.arange(40) % 2
     >>> right, wrong = Outputs(y), Outputs(1 - y)
-    >>> predictions = Predictions("classifier", {"test": y}, {"test": wrong}, [{"test": right}] * 3)
+    >>> references = [{"test": right}] * 2
+    >>> predictions = Predictions("classifier", {"test": y}, {"test": wrong}, references, deterministic=True)
     >>> report = Audit.of(predictions, random_state=0)
     >>> report["completeness", "test"].unlearned.estimate, report["completeness", "test"].null.estimate
     (0.0, 1.0)

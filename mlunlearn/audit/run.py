@@ -152,8 +152,12 @@ def audit(
 
     Where training does not depend on a seed, as with nearest neighbours, references agree in every answer, and there is
     no spread to compare with. The one declared statistic is then *identity*, the share of all rows that the model
-    answers otherwise than they do by more than rounding: one row tells it apart. That K references agree by chance is
-    allowed for by a p-value of 1 / (K + 2)^2, so that it takes three at 5 %; with two, *membership* is tested as well.
+    answers otherwise than they do by more than rounding: one row tells it apart. If the estimator has no
+    ``random_state`` (or, as logistic and ridge regression, a solver that uses none) and is no torch net, its p-value is
+    0, and two references are enough; that holds unless it draws random numbers that it does not declare. Else K
+    references may agree by chance, and the p-value is the largest chance that they do and an exact model differs: 0.25,
+    0.125, 0.083, 0.067, 0.057 and 0.049 with two to seven, so that it takes seven at 5 %. With fewer, *membership* is
+    tested as well where rows are alike.
 
     The residue that would have been found comes from the original's own difference, shared out over the forgotten rows,
     at a chance of 80 %.

@@ -19,6 +19,8 @@ def collect(
     references: list[Answers],
     original: Answers | None,
     untrained: list[Answers],
+    *,
+    deterministic: bool = False,
 ) -> tuple[Predictions, dict[str, ByData]]:
     """Put the answers of all models into one form.
 
@@ -30,6 +32,8 @@ def collect(
         What they said. Classifiers say their classes; a class that a model does not know has probability 0.
     untrained : list of Answers
         What nets with random weights said.
+    deterministic : bool, default=False
+        Whether training is known to give one model, whatever the seed.
 
     Returns
     -------
@@ -56,6 +60,7 @@ def collect(
         original=None if original is None else outputs[-1],
         untrained=tuple(p for said in random if "forget" in said and (p := said["forget"].proba) is not None),
         groups=_groups(sources),
+        deterministic=deterministic,
     )
     return predictions, dict(zip(audited, outputs, strict=False))
 

@@ -27,7 +27,7 @@ from mlunlearn.audit._preparation.inputs import (
 )
 from mlunlearn.audit._preparation.oracles import Answers, ask, check_can_retrain, retrain_and_ask, untrained_models
 from mlunlearn.audit._preparation.overlap import never_trained_on
-from mlunlearn.audit._preparation.references import check_answers, check_references
+from mlunlearn.audit._preparation.references import check_answers, check_references, declares_no_randomness
 from mlunlearn.audit.predictions import ByData, Predictions
 from mlunlearn.rows.data import take_rows
 
@@ -140,7 +140,8 @@ def prepare(
         retrained, before = retrained or made, before or rebuilt
     nets = untrained_models(first, data, seed) if untrained is None else untrained
     random = [ask(net, {"train": sources["train"]}) for net in nets] if data is not None and data.complete else []
-    predictions, said = collect(sources, answers, retrained, before, random)
+    deterministic = declares_no_randomness(references[0] if references else first)
+    predictions, said = collect(sources, answers, retrained, before, random, deterministic=deterministic)
     missing = _missing(data, before, zrf=bool(random) or any(a.proba is None for a in answers.values()))
     return Study(predictions, said, answers, retrained, data, sources, missing)
 
