@@ -44,6 +44,11 @@ DISTANCES = (
 )
 
 
+def compares_references(name: str) -> bool:
+    """Whether a figure, by its name, is a distance to the references."""
+    return name in {f"{figure}_{part}" for figure, _, _, parts in DISTANCES for part in parts}
+
+
 def compare(ours: Answers, references: Sequence[Answers]) -> Figures:
     """Compute all figures of one model that need no attacker.
 

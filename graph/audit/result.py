@@ -13,15 +13,18 @@ from scipy.stats import t
 from mlunlearn.audit.verdict import Verdict
 from mlunlearn.graph.audit.asking import Answers
 from mlunlearn.graph.audit.comparison import logit_distance, same_label, total_variation
-from mlunlearn.graph.audit.figures import Figure
+from mlunlearn.graph.audit.figures import NOTHING, Figure
+from mlunlearn.graph.audit.naming import SPREAD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COSTS = ("seconds", "peak_mib")
+# What the printed table shows, where it was measured; everything is in `to_frame()`.
+SHORT = ("auc_unseen", "gap_forget", "fidelity_test", "accuracy_test", "auc_test", "auc_inversion", "seconds")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GraphAudit:
     """The figures of an audit.
 
@@ -30,7 +33,8 @@ class GraphAudit:
     figures : mapping of str to mapping of str to Figure
         By model: ``Original``, ``Retrain`` (mean over the references), ``UtU`` and the audited ones.
     spread : mapping of str to float
-        Standard deviation of each figure over the references, with one degree of freedom less than there are.
+        Standard deviation of each figure over the references, with one degree of freedom less than there are. Not a
+        number where they are too few: two, or three for figures that compare them with each other.
     verdicts : mapping of str to Verdict, default={}
         By model: as a retrained model, distinguishable from one, or neither can be told, at a stated error rate.
     answers : mapping of str to Answers, default={}
@@ -62,7 +66,15 @@ class GraphAudit:
             for what another graph could have given.
         """
         rows = [{name: figure.estimate for name, figure in row.items()} for row in self.figures.values()]
-        return pd.DataFrame([*rows, dict(self.spread)], index=[*self.figures, "Retrain (sd)"])
+        return pd.DataFrame([*rows, dict(self.spread)], index=[*self.figures, SPREAD])
+
+    def __repr__(self) -> str:
+        """Return the main figures as a table."""
+        table = self.to_frame()
+        table = table[[name for name in SHORT if name in table]].round(3)
+        decisions = [self.verdicts[model].decision if model in self.verdicts else "" for model in table.index]
+        shown = table.assign(verdict=decisions).to_string(na_rep="-")
+        return f"{shown}\nAll figures are in to_frame(), intervals in intervals(), verdicts in words in str()."
 
     def __str__(self) -> str:
         """Return the verdict on every model in words."""
@@ -175,7 +187,7 @@ def over_graphs(audits: Sequence[GraphAudit], confidence: float = 0.95) -> pd.Da
     n, rows = len(audits), []
     for model, figures in audits[0].figures.items():
         for name in figures:
-            values = [audit.figures[model][name].estimate if model in audit.figures else np.nan for audit in audits]
+            values = [audit.figures.get(model, {}).get(name, NOTHING).estimate for audit in audits]
             mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
             half = float(t.isf((1.0 - confidence) / 2.0, n - 1)) * sd / np.sqrt(n)
             rows.append((model, name, mean, sd, mean - half, mean + half))

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from torch_geometric.data import Data
 
 from mlunlearn.audit.verdict import favourable_only_if_found
 from mlunlearn.graph.audit.asking import Answers, Part, Questions
-from mlunlearn.graph.audit.comparison import Figures, compare
+from mlunlearn.graph.audit.comparison import Figures, compare, compares_references
 from mlunlearn.graph.audit.figures import Figure, area, average, mean_of
 from mlunlearn.graph.audit.inversion import EdgeInversion
 from mlunlearn.graph.audit.judging import Judge
 from mlunlearn.graph.audit.memory import peak_memory
+from mlunlearn.graph.audit.naming import ORIGINAL, RETRAIN, UNLINKED, Method, named_unlearners
 from mlunlearn.graph.audit.result import COSTS, GraphAudit
 from mlunlearn.graph.audit.shadow import ShadowAttack, posterior_features
 from mlunlearn.graph.base import GraphUnlearnerMixin
-from mlunlearn.graph.methods.utu import UtU
 from mlunlearn.graph.models.estimators import GraphEstimator
 from mlunlearn.graph.models.training import redraw
 from mlunlearn.graph.reading import read_graph
@@ -35,7 +34,7 @@ def audit_graph(
     data: Data,
     forget_idx: Any = None,
     *,
-    methods: Mapping[str, Callable[[FrozenEstimator], GraphUnlearnerMixin]],
+    methods: Mapping[str, Method] | Sequence[Method],
     of: Of = "nodes",
     classes: Any = None,
     n_references: int = 5,
@@ -55,8 +54,9 @@ def audit_graph(
         ``test_neg_edge_index`` for a link predictor.
     forget_idx : as for `unlearn`
         The request.
-    methods : mapping of str to callable
-        Each takes the frozen original and returns an unlearner around it, such as ``D2DGN``.
+    methods : mapping of str to callable, or list of classes
+        Each takes the frozen original and returns an unlearner around it, such as ``D2DGN``. In a list, classes and
+        functions name themselves.
     of, classes : as for `unlearn`
         The rest of the request.
     n_references : int, default=5
@@ -110,6 +110,12 @@ def audit_graph(
         - ``seconds``: of the request, with all preparation; ``peak_mib``: memory it needed above what was held before,
           see `peak_memory`.
 
+    Raises
+    ------
+    ValueError
+        Before any training: if a setting makes no sense, a method is none, or its name is one of ``Original``,
+        ``Retrain``, ``UtU`` and ``Retrain (sd)``, which are always there.
+
     Notes
     -----
     Cost: `n_references` trainings and the methods' own. Each reference is compared with the other ones, so the rows of
@@ -135,11 +141,12 @@ def audit_graph(
     if exchangeable is not None:
         check_flag("exchangeable", exchangeable)
     request = {"forget_idx": forget_idx, "of": of, "classes": classes}
-    served = {name: _serve(method, original, data, request) for name, method in {"UtU": UtU, **methods}.items()}
-    receipt = served["UtU"][0].receipts_[-1]
+    unlearners = named_unlearners(methods, original)
+    served = {name: _serve(model, original, data, request) for name, model in unlearners.items()}
+    receipt = served[UNLINKED][0].receipts_[-1]
     deletion = delete(read_graph(data), of, receipt.rows, receipt.classes)
     questions = Questions(data, deletion)
-    answers = {"Original": questions.ask(original.module_)}
+    answers = {ORIGINAL: questions.ask(original.module_)}
     for name, (model, seconds, mib) in served.items():
         answers[name] = questions.ask(model.estimator_.module_, seconds, mib)
     references = []
@@ -154,34 +161,37 @@ def audit_graph(
 
     def figures(ours: Answers) -> Figures:
         others = [other for other in references if other is not ours]
-        found = {**compare(ours, others), **(attackers.attack(ours, answers["Original"]) if attackers else {})}
+        found = {**compare(ours, others), **(attackers.attack(ours, answers[ORIGINAL]) if attackers else {})}
         return {**found, **{name: Figure(getattr(ours, name)) for name in COSTS}}
 
     of_references = [figures(reference) for reference in references]
     rows = {name: figures(said) for name, said in answers.items()}
     rows = {
-        "Original": rows.pop("Original"),
-        "Retrain": {name: average([each[name] for each in of_references]) for name in of_references[0]},
+        ORIGINAL: rows.pop(ORIGINAL),
+        RETRAIN: {name: average([each[name] for each in of_references]) for name in of_references[0]},
         **rows,
     }
-    ddof = 1 if n_references > 1 else 0
-    spread = {
-        name: float(np.std([each[name].estimate for each in of_references], ddof=ddof)) for name in of_references[0]
-    }
-    judge = Judge(references, answers["Original"], exchangeable, alpha, random_state)
+    spread = {name: _spread(name, [each[name].estimate for each in of_references]) for name in of_references[0]}
+    judge = Judge(references, answers[ORIGINAL], exchangeable, alpha, random_state)
     verdicts = {name: judge.judge(said) for name, said in answers.items()} if n_references > 1 else {}
-    verdicts = {name: favourable_only_if_found(verdict, verdicts["Original"]) for name, verdict in verdicts.items()}
+    verdicts = {name: favourable_only_if_found(verdict, verdicts[ORIGINAL]) for name, verdict in verdicts.items()}
     return GraphAudit(rows, spread, verdicts, answers, references)
 
 
+def _spread(name: str, of_references: list[float]) -> float:
+    """Standard deviation over references; of distances to each other it takes three, since one pair has one."""
+    enough = 3 if compares_references(name) else 2
+    return float(np.std(of_references, ddof=1)) if len(of_references) >= enough else float("nan")
+
+
 def _serve(
-    method: Callable[[FrozenEstimator], GraphUnlearnerMixin],
+    model: GraphUnlearnerMixin,
     original: GraphEstimator,
     data: Data,
     request: dict[str, Any],
 ) -> tuple[GraphUnlearnerMixin, float, float]:
     """Serve the request; time it with all preparation, and measure the memory it needs."""
-    model = method(FrozenEstimator(original)).fit(data)
+    model = model.fit(data)
     started = perf_counter()
     with peak_memory(original.device) as peak:
         model.unlearn(**request)

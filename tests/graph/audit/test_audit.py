@@ -92,6 +92,68 @@ def test_settings_that_make_no_sense_are_refused(remembering, setting):
         audit_graph(original, data, asked, of="edges", methods={}, **setting)
 
 
+class Untrainable(NodeClassifier):
+    """A node classifier that must not be trained again."""
+
+    def fit_graph(self, *args, **options):
+        raise AssertionError("trained")
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"Retrain": D2DGN}, r"names of rows that are always there: \['Retrain'\]"),
+        ({"UtU": D2DGN, "Original": D2DGN}, r"\['Original', 'UtU'\]"),
+        ({"Retrain (sd)": D2DGN}, "always there"),
+        ([UtU], "always there"),
+        ([D2DGN, D2DGN], "two methods are called 'D2DGN'"),
+        ([partial(D2DGN, random_state=0)], "has no name; pass a mapping"),
+        (D2DGN, "methods must be a mapping of names"),
+        ({"x": 3}, "x must be a class such as D2DGN, or a function"),
+        ({1: D2DGN}, "names of methods must be text, got 1"),
+        ({"x": dict}, "x must be a class such as D2DGN"),
+        ({"x": lambda frozen: {}}, "x gives a dict, and no unlearner"),
+    ],
+)
+def test_methods_that_cannot_stand_in_the_table_are_refused_before_any_training(
+    blocks, node_classifier, methods, message
+):
+    original = node_classifier(blocks, random_state=0).fit(blocks)
+    original.__class__ = Untrainable
+    with pytest.raises(ValueError, match=message):
+        audit_graph(original, blocks, [1, 2, 3], methods=methods, n_references=2)
+
+
+def test_an_unlearner_around_a_model_is_no_way_to_make_one(blocks, node_classifier):
+    original = node_classifier(blocks, random_state=0).fit(blocks)
+    with pytest.raises(ValueError, match=r"x is a D2DGN already; pass the class, or partial\(D2DGN, ...\)"):
+        audit_graph(original, blocks, [1, 2, 3], methods={"x": D2DGN(original)}, n_references=2)
+
+
+def test_classes_name_themselves(blocks, node_classifier):
+    original = node_classifier(blocks, random_state=0).fit(blocks)
+    listed = audit_graph(original, blocks, [1, 2, 3], methods=[GradientAscent], n_references=2)
+    assert list(listed.to_frame().index) == ["Original", "Retrain", "UtU", "GradientAscent", "Retrain (sd)"]
+    # two references are as far from each other as each from the other: that says nothing of a spread
+    spread = listed.to_frame().loc["Retrain (sd)"]
+    against = spread.index.str.startswith(("gap", "js", "fidelity", "logit_distance"))
+    assert spread[against].isna().all()
+    assert spread[["accuracy_test", "auc_unseen"]].notna().all()
+    text = repr(listed)
+    assert "array(" not in text
+    assert max(map(len, text.splitlines())) < 200
+    assert len(text) < 2500
+    for name in ("GradientAscent", "gap_forget", "accuracy_test", "verdict"):
+        assert name in text
+
+
+def test_one_reference_has_no_spread(blocks, node_classifier):
+    original = node_classifier(blocks, random_state=0).fit(blocks)
+    result = audit_graph(original, blocks, [1, 2, 3], methods={}, n_references=1)
+    assert result.to_frame().loc["Retrain (sd)"].isna().all()
+    assert "no verdict" in result.plot("accuracy_test").get_legend_handles_labels()[1]
+
+
 @pytest.mark.parametrize(
     "request_", [{"forget_idx": [1, 2, 3, 5]}, {"classes": 1}, {"forget_idx": [0, 4], "of": "edges"}]
 )

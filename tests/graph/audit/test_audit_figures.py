@@ -249,7 +249,11 @@ def test_it_draws_where_it_is_told(audited, tmp_path):
     ax = Canvas().subplots()
     assert result.plot("fidelity_test", ax=ax) is ax
     assert [label.get_text() for label in ax.get_yticklabels()] == ["unlinked", "UtU", "Original"]
-    result.plot("seconds").figure.savefig(tmp_path / "audit.png")
+    assert ax.get_xlabel() == "fidelity test, with 95 % interval over nodes"
+    assert ax.get_title() == "Colour and mark: the verdict on each model"
+    cost = result.plot("seconds")
+    cost.figure.savefig(tmp_path / "audit.png")
+    assert cost.get_xlabel() == "seconds"
     with pytest.raises(ValueError, match="no figure 'auc_unseen'"):
         result.plot("auc_unseen")
 
@@ -261,6 +265,8 @@ def test_over_graphs_each_audit_is_one_sample():
     known = stats.t.interval(0.95, 6, loc=values.mean(), scale=stats.sem(values))
     assert (row["low"], row["high"]) == pytest.approx(known)
     assert row["sd"] == pytest.approx(np.std(values, ddof=1))
+    other = GraphAudit({"UtU": {"auc_test": Figure(0.5)}}, {})
+    assert np.isnan(over_graphs([GraphAudit({"UtU": {"auc_unseen": Figure(0.5)}}, {}), other])["mean"]).all()
     with pytest.raises(ValueError, match="at least two audits"):
         over_graphs([GraphAudit({}, {})])
 
