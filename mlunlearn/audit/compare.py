@@ -19,6 +19,7 @@ from mlunlearn.audit.judge import Judge
 from mlunlearn.audit.predictions import ByData, Outputs, Predictions
 from mlunlearn.audit.printing import agreement_note
 from mlunlearn.audit.run import check_settings, cost_of
+from mlunlearn.audit.saved import number
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
 from mlunlearn.training.seeds import root_seed
 
@@ -95,7 +96,7 @@ class Comparison:
     def __str__(self) -> str:
         """Return verdicts first, then the table and the notes."""
         shown = self.table.drop(columns=[name for name in self.table if name.startswith("sd of")])
-        lines = [shown.round(3).to_string(na_rep="-"), "", self.comparison, *self.notes]
+        lines = [shown.to_string(na_rep="-", float_format=number), "", self.comparison, *self.notes]
         return "\n".join(line for line in lines if line is not None)
 
 

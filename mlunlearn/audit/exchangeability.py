@@ -41,6 +41,8 @@ class Comparability:
         One-sided, of references that differ from each other by no more than chance between rows explains.
     declared : bool, default=False
         Whether `exchangeable` was said by the caller, and not found.
+    values : bool, default=False
+        Whether the labels are ranges of a target that is a value.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class Comparability:
     exchangeable: bool
     p_dispersion: float = float("nan")
     declared: bool = False
+    values: bool = False
 
     @property
     def alike(self) -> bool:
@@ -79,11 +82,14 @@ class Comparability:
 
     def __str__(self) -> str:
         """Say it in one or two sentences."""
-        unmatched = f" {self.n_unmatched} of them have a label that no unseen row has." if self.n_unmatched else ""
+        label, targets, strata = "a label", "labels", "labels"
+        if self.values:
+            label, targets, strata = "a target in a range", "targets", "ranges of the target"
+        unmatched = f" {self.n_unmatched} of them have {label} that no unseen row has." if self.n_unmatched else ""
         if self.exchangeable and not self.by_label:
             return f"Forgotten and unseen rows are alike to retrained models (AUC {self.auc:.3f})."
         if self.exchangeable:
-            return f"Forgotten and unseen rows have other labels; they are compared within labels.{unmatched}"
+            return f"Forgotten and unseen rows have other {targets}; they are compared within {strata}.{unmatched}"
         if self.alike or self.declared:
             why = (
                 "It was said that forgotten and unseen rows are not exchangeable"
@@ -93,7 +99,7 @@ class Comparability:
             chance = (
                 "chance is the spread between references" if self.how is False else "what is chance is wider by that"
             )
-            within = " Rows are compared within labels." if self.by_label else ""
+            within = f" Rows are compared within {strata}." if self.by_label else ""
             return f"{why}: {chance} (AUC {self.auc:.3f}).{within}{unmatched}"
         return (
             f"Forgotten rows differ from unseen ones even for retrained models (AUC {self.auc:.3f}): attacks against "

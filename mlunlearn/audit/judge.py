@@ -66,7 +66,7 @@ class Judge:
         labels = self._both(targets)
         if self.predictions.task == "regressor":  # a forgotten band is compared with unseen rows of the same band
             labels = np.concatenate(target_kinds(targets["forget"], targets[unseen]))
-        return comparability(
+        found = comparability(
             np.array([self._membership(said) for said in self.predictions.references]),
             self._is_forget(),
             labels,
@@ -74,6 +74,7 @@ class Judge:
             exchangeable=self.exchangeable,
             random_state=self.seed,
         )
+        return replace(found, values=self.predictions.task == "regressor")
 
     def verdict(self, models: ByData | Sequence[ByData], found: Comparability | None) -> Verdict:
         """Come to a verdict on one model, or on several seeds of one method.

@@ -68,6 +68,8 @@ class Predictions:
     deterministic : bool, default=False
         Whether training is known to give one model, whatever the seed, such as nearest neighbours. References that
         agree in every answer then do so for certain, and not by chance.
+    classes : ndarray or None, default=None
+        The label of each code, in the user's words; None leaves them codes.
 
     Raises
     ------
@@ -92,6 +94,7 @@ class Predictions:
     untrained: tuple[NDArray[np.float64], ...] | list[NDArray[np.float64]] = ()
     groups: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
     deterministic: bool = False
+    classes: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:

@@ -11,6 +11,7 @@ import pandas as pd
 from mlunlearn.audit.identity import answers_of_retraining, references_needed
 from mlunlearn.audit.intervals.bootstrap import BootstrapInterval
 from mlunlearn.audit.predictions import Predictions
+from mlunlearn.audit.saved import number
 from mlunlearn.audit.table import Row
 from mlunlearn.audit.verdict import Verdict
 
@@ -24,7 +25,10 @@ RULE = (
     "with a chance of at most {alpha:.0%}."
 )
 DESCRIPTION = "Description, no decision (retrained: further retrained models; [ ]: 95 % bootstrap interval):"
-EXPOSURE = "Exposure (share of unseen rows that a model is less sure of; never seen: 0.5 on average):"
+EXPOSURE = (
+    "Exposure (share of unseen rows that a model is less sure of; never seen: 0.5 on average; risk: unlearned minus "
+    "retrained):"
+)
 # References below which the reader is told what they cannot show.
 FEW = 5
 # What the printed description shows; everything else is in `to_frame()`.
@@ -36,6 +40,9 @@ SHORT = (
     ("prediction distance", "forget"),
     ("loss attack AUC", "forget"),
     ("label attack AUC", "forget"),
+    ("error attack AUC", "forget"),
+    ("calibrated attack AUC", "forget"),
+    ("shadow attack AUC", "forget"),
     ("activation distance", "forget"),
     ("ZRF", "forget"),
 )
@@ -120,14 +127,5 @@ def remarks_on(cost: Mapping[str, float], about: Mapping[str, Any]) -> list[str]
 def _text(interval: BootstrapInterval | None) -> str:
     if interval is None:
         return "-"
-    ends = "" if np.isnan(interval.low) else f" [{interval.low:.3f}, {interval.high:.3f}]"
-    return f"{interval.estimate:.3f}{ends}"
-
-
-def row_from_dict(entry: Mapping[str, Any]) -> Row:
-    intervals = {}
-    for name in ("unlearned", "null", "original"):
-        ends = [entry[f"{name}{end}"] for end in ("", "_low", "_high")]
-        intervals[name] = BootstrapInterval(*(float("nan") if value is None else value for value in ends))
-    original = None if entry["original"] is None else intervals["original"]
-    return Row(entry["metric"], entry["data"], entry["better"], intervals["unlearned"], intervals["null"], original)
+    ends = "" if np.isnan(interval.low) else f" [{number(interval.low)}, {number(interval.high)}]"
+    return f"{number(interval.estimate)}{ends}"

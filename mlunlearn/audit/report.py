@@ -23,11 +23,10 @@ from mlunlearn.audit.printing import (
     RULE,
     notes_on,
     remarks_on,
-    row_from_dict,
     short_table,
     title_of,
 )
-from mlunlearn.audit.saved import plain, verdict_as_dict, verdict_from_dict, verdict_table
+from mlunlearn.audit.saved import fields_as_dict, fields_from_dict, plain, verdict_table
 from mlunlearn.audit.table import CONFIDENCE, Row, measure
 from mlunlearn.audit.verdict import Verdict, favourable_only_if_found
 from mlunlearn.training.seeds import root_seed
@@ -66,7 +65,8 @@ class Audit:
     notes : tuple of str
         What a reader of the table has to know.
     worst : pandas.DataFrame
-        Mean exposure of all and of the most exposed 5 % of the forgotten and of the retained rows, by model.
+        Mean exposure of all and of the most exposed 5 % of the forgotten and of the retained rows, each model's own;
+        the risk is the mean of the unlearned model minus that of the retrained ones.
     predictions : Predictions or None, default=None
         What the models said; never saved.
     ids : mapping of str to ndarray, default={}
@@ -208,7 +208,7 @@ class Audit:
         str
             A few lines; printing the audit gives the tables as well.
         """
-        return "\n".join([title_of(self.about), *self._headlines(), HOW_TO_READ])
+        return "\n".join([title_of(self.about), *self.headlines(), HOW_TO_READ])
 
     def by_person(self) -> pd.DataFrame:
         """Return exposure and risk of every person, or of every row where there are no persons, the largest first.
@@ -236,9 +236,18 @@ class Audit:
         Returns
         -------
         pandas.DataFrame
-            As `by_person`; `of` is the class as a code.
+            As `by_person`; `of` is the class, by the label that the user gave it.
+
+        Raises
+        ------
+        ValueError
+            If the audit was loaded from a file, or is of a regressor.
         """
-        return by_label(exposures(self._held()), "label")
+        predictions = self._held()
+        if predictions.task == "regressor":
+            raise ValueError("a regressor has no classes; use by_person().")
+        table = by_label(exposures(predictions), "label")
+        return table if predictions.classes is None else table.assign(of=predictions.classes[table["of"].to_numpy()])
 
     def _held(self) -> Predictions:
         if self.predictions is None:
@@ -277,6 +286,29 @@ class Audit:
             figure.savefig(path, metadata={"Description": str(self)} if is_png else None)
         return figure
 
+    def to_html(self, path: str | Path) -> Path:
+        """Write one page with the verdict, the tables and the figures, which needs no other file and no network.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Notes
+        -----
+        As with `save`, no training data and no prediction on a single row is written.
+        """
+        from mlunlearn.audit.html import page
+
+        file = Path(path)
+        file.write_text(page(self), encoding="utf-8")
+        return file
+
     def save(self, path: str | Path) -> Path:
         """Write a folder with ``audit.json``, ``audit.csv`` and ``audit.png``.
 
@@ -297,7 +329,7 @@ class Audit:
         """
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(plain(self._as_dict()), indent=1, allow_nan=False)
+        text = json.dumps(plain({"format": FORMAT, **fields_as_dict(self)}), indent=1, allow_nan=False)
         (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
         self.to_frame().to_csv(folder / "audit.csv", index=False)
         self.plot(folder / "audit.png")
@@ -325,76 +357,54 @@ class Audit:
         saved = json.loads((Path(path) / "audit.json").read_text(encoding="utf-8"))
         if saved["format"] != FORMAT:
             raise ValueError(f"{path} was written in format {saved['format']}, this release reads format {FORMAT}.")
-        return cls(
-            verdict=verdict_from_dict(saved["verdict"]),
-            verdict_on_original=saved["verdict_on_original"] and verdict_from_dict(saved["verdict_on_original"]),
-            comparison=saved["comparison"],
-            worst=pd.DataFrame(saved["worst"]),
-            rows=tuple(row_from_dict(entry) for entry in saved["rows"]),
-            curves=tuple(
-                RocCurve(**{**curve, "fpr": tuple(curve["fpr"]), "tpr": tuple(curve["tpr"])})
-                for curve in saved["curves"]
-            ),
-            about=saved["about"],
-            cost=saved["cost"],
-            not_measured=tuple(saved["not_measured"]),
-            notes=tuple(saved["notes"]),
-        )
-
-    def _as_dict(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "verdict": verdict_as_dict(self.verdict),
-            "verdict_on_original": self.verdict_on_original and verdict_as_dict(self.verdict_on_original),
-            "comparison": self.comparison,
-            "worst": self.worst.to_dict(orient="records"),
-            "rows": [row.as_dict() for row in self.rows],
-            "curves": [vars(curve) for curve in self.curves],
-            "about": self.about,
-            "cost": self.cost,
-            "not_measured": self.not_measured,
-            "notes": self.notes,
-        }
+        return cls(**fields_from_dict(saved))
 
     def __repr__(self) -> str:
         return str(self)
 
     def __str__(self) -> str:
         """Return the verdict, what it rests on, and the main scores, aligned in columns."""
-        lines = [title_of(self.about), "", *self._headlines(), "", verdict_table(self.verdict).to_string(index=False)]
+        lines = [title_of(self.about), "", *self.headlines(), "", verdict_table(self.verdict).to_string(index=False)]
         lines += [*RULE.format(alpha=self.verdict.alpha).split("; "), "", DESCRIPTION]
-        lines.append(short_table(self.rows, refused=self._refused).to_string(index=False))
+        lines.append(short_table(self.rows, refused=self.refused).to_string(index=False))
         if not self.worst.empty:
             lines += ["", EXPOSURE, self.worst.round(3).to_string(index=False)]
-        return "\n".join([*lines, "", *self._remarks()])
+        return "\n".join([*lines, "", *self.remarks()])
 
     def _repr_html_(self) -> str:
         """Return the same for notebooks."""
-        from html import escape
+        from mlunlearn.audit.html import fragment
 
-        lines = (title_of(self.about), *self._headlines())
-        title, first, *others = [f"<p>{escape(line)}</p>" for line in lines]
-        parts = [title, first.replace("<p>", "<p><b>").replace("</p>", "</b></p>"), *others]
-        parts += [verdict_table(self.verdict).to_html(index=False), f"<p>{escape(DESCRIPTION)}</p>"]
-        parts += [short_table(self.rows, refused=self._refused).to_html(index=False)]
-        return "".join([*parts, *(f"<p>{escape(remark)}</p>" for remark in self._remarks())])
+        return fragment(self)
 
     @property
-    def _refused(self) -> bool:
-        """Whether attacks would measure how forgotten and unseen rows differ to any model."""
+    def refused(self) -> bool:
+        """Whether attacks would measure how forgotten and unseen rows differ to any model, and are not shown."""
         return self.about.get("alike", self.about.get("exchangeable")) is False
 
-    def _headlines(self) -> list[str]:
+    def headlines(self) -> list[str]:
+        """Return the verdict, the same of the model before unlearning, and how rows are compared.
+
+        Returns
+        -------
+        list of str
+            One sentence or two each.
+        """
         lines = [f"VERDICT: {self.verdict}"]
         if self.verdict_on_original is not None:
             lines.append(f"The model before unlearning, by the same test: {self.verdict_on_original}")
         return [*lines, *([self.comparison] if self.comparison else [])]
 
-    def _remarks(self) -> list[str]:
-        remarks = [
-            HOW_TO_READ,
-            f"{len(self.rows)} scores are in to_frame(), persons in by_person(), classes in by_class().",
-        ]
+    def remarks(self) -> list[str]:
+        """Return how to read the audit, what it took, and what is not in it.
+
+        Returns
+        -------
+        list of str
+            One remark each.
+        """
+        classes = ", classes in by_class()" if self.about.get("task") == "classifier" else ""
+        remarks = [HOW_TO_READ, f"{len(self.rows)} scores are in to_frame(), persons in by_person(){classes}."]
         remarks += remarks_on(self.cost, self.about)
         absent = (*self.verdict.absent, *self.not_measured)
         return [*remarks, *self.notes, *(f"Not measured: {what}." for what in absent)]

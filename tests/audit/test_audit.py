@@ -1,11 +1,15 @@
 """The audit from model to file: perfect unlearners, one that does nothing, and everything that must be refused."""
 
+import base64
 import copy
 import json
 import pickle
 import subprocess
 import sys
+from html.parser import HTMLParser
+from io import BytesIO
 
+import matplotlib.image
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
@@ -412,6 +416,56 @@ def test_it_prints_the_verdict_first_and_then_describes(report):
         assert words in html
     assert "<table" in html
     assert "exact" in repr(report)
+
+
+class Links(HTMLParser):
+    """Notes what a page holds and what it refers to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.sources, self.tags, self.words = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attrs if name in ("src", "href", "action", "data")]
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_a_page_needs_nothing_but_itself_and_holds_no_row(report, data, tmp_path):
+    path = report.to_html(tmp_path / "audit.html")
+
+    text = path.read_text(encoding="utf-8")
+    found = Links(text)
+    (source,) = found.sources
+    start = "data:image/png;base64,"
+    assert source.startswith(start)
+    picture = matplotlib.image.imread(BytesIO(base64.b64decode(source.removeprefix(start))), format="png")
+    assert picture.shape[1] > 1000
+    assert picture.std() > 0.01  # something is drawn
+    assert not {"script", "link", "iframe"} & set(found.tags)
+    assert "http" not in text
+    words = " ".join(found.words)
+    assert f"VERDICT: {report.verdict}" in words
+    for part in ("membership", "performance", "worst 5%", "Description, no decision", "completeness", "How to read it"):
+        assert part in words
+    assert not any(repr(float(value)) in text for value in data[0][:5].ravel())
+    # what was saved gives the same page
+    again = Audit.load(report.save(tmp_path / "saved")).to_html(str(tmp_path / "again.html"))
+    assert Links(again.read_text(encoding="utf-8")).words == found.words
+
+
+def test_names_are_no_markup(data, tmp_path):
+    X, y = data
+    evil = type("<script>Tree", (DecisionTreeClassifier,), {})
+    given = {"train": (X[:N_TRAIN], y[:N_TRAIN]), "forget_idx": range(N_FORGET), "n_references": 2, "n_bootstrap": 2}
+    model = evil(max_features=5, random_state=0).fit(X[N_FORGET:N_TRAIN], y[N_FORGET:N_TRAIN])
+    made = audit(model, X[N_TRAIN:], y[N_TRAIN:], **given)
+    for text in (made.to_html(tmp_path / "audit.html").read_text(encoding="utf-8"), made._repr_html_()):
+        assert "script" not in Links(text).tags
+        assert "&lt;script&gt;Tree" in text
 
 
 def test_the_figure_shows_every_model(report):

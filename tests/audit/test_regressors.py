@@ -8,6 +8,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from mlunlearn import Retrain, SISARegressor
 from mlunlearn.audit import audit
+from mlunlearn.audit.saved import number
 from mlunlearn.base import UnlearnerMixin
 from mlunlearn.receipts import Work
 
@@ -108,3 +109,46 @@ def test_persons_reach_every_attack_on_a_regressor(values):
     persons = {"train": np.arange(500) // 4, "test": np.arange(400) // 4}
     report = audit(model, X[500:], y[500:], train=(X[:500], y[:500]), groups=persons, n_bootstrap=5, random_state=0)
     assert {f"{name} attack AUC" for name in ("error", "calibrated", "shadow")} <= {row.metric for row in report.rows}
+
+
+def test_what_is_printed_of_a_regressor_is_about_values(values):
+    X, y = values
+    y = 5000.0 * y
+    low = np.flatnonzero(y[:500] <= np.quantile(y[:500], 0.5))[::2]
+    model = Retrain(DecisionTreeRegressor(max_features=3), random_state=0).fit(X[:500], y[:500]).unlearn(low)
+    report = audit(model, X[500:], y[500:], train=(X[:500], y[:500]), exchangeable=True, n_references=3, n_bootstrap=5)
+    text = str(report)
+
+    for attack in ("error", "calibrated", "shadow"):
+        assert ((f"{attack} attack AUC", "forget") in {(row.metric, row.data) for row in report.rows}) == (
+            f"{attack} attack AUC" in text
+        )
+    assert "calibrated attack AUC" in text
+    assert "label" not in text
+    assert "by_class" not in text
+    assert "compared within ranges of the target" in text
+    with pytest.raises(ValueError, match=r"a regressor has no classes; use by_person\(\)"):
+        report.by_class()
+    numbers = [word.strip("[],±+-") for word in text.split()]
+    large = [word for word in numbers if word.replace(",", "").replace(".", "").isdigit() and len(word) > 6]
+    assert large
+    assert all(len(word.replace(",", "").replace(".", "").strip("0")) <= 4 for word in large), large
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (-267551.812, "-267,600"),
+        (1234.5, "1,234"),
+        (999.96, "1,000"),
+        (123.456, "123.5"),
+        (12.345678, "12.35"),
+        (9.9999, "10.000"),
+        (0.5, "0.500"),
+        (0.0, "0.000"),
+        (-3.14159e12, "-3.142e+12"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_large_numbers_have_four_digits(value, text):
+    assert number(value) == text

@@ -274,8 +274,28 @@ def test_risk_is_given_by_person_and_by_class(data):
     assert len(table) == 100
     assert (table["rows"] == 4).all()
     assert table["risk"].is_monotonic_decreasing
+    assert table.index.tolist() == list(range(100))
     assert set(table["of"][table["data"] == "forget"]) == set(range(25))
     assert len(report.by_class()) == 4
+
+
+def test_classes_are_named_as_the_user_named_them(data):
+    X, y = data
+    names = np.array(["yes", "no"])[y]
+    report = run(tree(0, X[F:N], names[F:N]), (X, names))
+    table = report.by_class()
+    assert set(table["of"]) == {"yes", "no"}
+    counted = table[table["data"] == "forget"].set_index("of")["rows"]
+    assert counted["yes"] == (names[:F] == "yes").sum()
+    assert table["risk"].is_monotonic_decreasing
+    assert table.index.tolist() == [0, 1, 2, 3]
+
+
+def test_the_risk_of_the_worst_off_is_the_difference_of_its_neighbours(data):
+    X, y = data
+    worst = run(tree(0, X[F:N], y[F:N]), data).worst
+    assert len(worst) == 4
+    assert worst["risk"].to_numpy() == pytest.approx((worst["unlearned"] - worst["retrained"]).to_numpy())
 
 
 def test_twins_are_counted_and_shown(data):

@@ -61,6 +61,7 @@ def collect(
         untrained=tuple(p for said in random if "forget" in said and (p := said["forget"].proba) is not None),
         groups=_groups(sources),
         deterministic=deterministic,
+        classes=classes,
     )
     return predictions, dict(zip(audited, outputs, strict=False))
 

@@ -71,7 +71,8 @@ def by_label(rows: pd.DataFrame, labels: Mapping[str, NDArray[Any]] | str) -> pd
     columns = [name for name in ("unlearned", "original", "retrained", "risk") if name in rows]
     grouped = rows[known].groupby([rows["data"][known], of[known].rename("of")], sort=True)
     means = grouped[columns].mean().assign(rows=grouped.size())
-    return means.reset_index()[["data", "of", "rows", *columns]].sort_values("risk", ascending=False, kind="stable")
+    table = means.reset_index()[["data", "of", "rows", *columns]]
+    return table.sort_values("risk", ascending=False, kind="stable", ignore_index=True)
 
 
 def worst_off(rows: pd.DataFrame, share: float = WORST) -> pd.DataFrame:
@@ -87,18 +88,20 @@ def worst_off(rows: pd.DataFrame, share: float = WORST) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for every data and part ("all", "worst 5 %"); columns are models, and `risk`.
+        One row for every data and part ("all", "worst 5 %"); columns are models, and `risk`, the unlearned model's
+        mean minus that of the retrained ones.
     """
     if rows.empty:
         return pd.DataFrame()
-    columns = [name for name in ("original", "unlearned", "retrained", "risk") if name in rows]
-    table = []
+    columns = [name for name in ("original", "unlearned", "retrained") if name in rows]
+    parts = []
     for data, frame in rows.groupby("data", sort=False):
         n_worst = max(1, round(share * len(frame)))
-        table.append({"data": data, "rows": "all", **frame[columns].mean()})
+        parts.append({"data": data, "rows": "all", **frame[columns].mean()})
         largest = {name: frame[name].nlargest(n_worst).mean() for name in columns}
-        table.append({"data": data, "rows": f"worst {share:.0%}", **largest})
-    return pd.DataFrame(table)
+        parts.append({"data": data, "rows": f"worst {share:.0%}", **largest})
+    table = pd.DataFrame(parts)
+    return table.assign(risk=table["unlearned"] - table["retrained"])
 
 
 def _exposure(judge: Judge, said: ByData, data: str) -> Floats:

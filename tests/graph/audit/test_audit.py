@@ -161,7 +161,8 @@ def test_node_classifiers_are_audited(blocks, node_classifier, request_):
     original = node_classifier(blocks, random_state=0).fit(blocks)
     table = audit_graph(original, blocks, methods={"ours": GradientAscent}, n_references=2, **request_).to_frame()
     assert table["accuracy_test"].drop("Retrain (sd)").between(0, 1).all()
-    assert np.isfinite(table[["gap_test", "js_forget"]]).all(axis=None)
+    models = table.drop("Retrain (sd)")  # two references have no spread of distances to each other
+    assert np.isfinite(models[["gap_test", "js_forget"]]).all(axis=None)
     assert table["accuracy_affected"].drop("Retrain (sd)").between(0, 1).all()
 
 
