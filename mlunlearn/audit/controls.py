@@ -13,7 +13,6 @@ from sklearn.base import clone
 from mlunlearn.audit._preparation.oracles import Answers, ask, check_can_retrain
 from mlunlearn.audit._preparation.study import Study
 from mlunlearn.rows.data import take_rows
-from mlunlearn.rows.items import Items
 from mlunlearn.training.estimators import as_estimator
 from mlunlearn.training.seeds import derive_seeds, set_seed
 
@@ -50,8 +49,7 @@ def train_controls(
         return {}, ["The controls are missing: no method reports how many samples it read."]
     answers: dict[str, Answers] = {}
     notes: list[str] = []
-    inner = _inner(next(iter(models.values())))
-    inner = as_estimator(inner) if isinstance(study.train.X, Items) else inner
+    inner = as_estimator(_inner(next(iter(models.values()))))
     for number, (name, share) in enumerate(budgets.items()):
         suffix = "" if len(set(budgets.values())) == 1 else f" (budget of {name})"
         if suffix == "" and answers:

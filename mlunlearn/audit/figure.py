@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 
+from mlunlearn.audit.statistic import Statistic
 from mlunlearn.audit.verdict import CANNOT_TELL, DISTINGUISHABLE, RETRAINED, Verdict
 
 if TYPE_CHECKING:
@@ -117,11 +118,11 @@ def draw_verdict(report: Audit, ax: Axes | None = None) -> Axes:
             values = _multiples(verdict)
             style = {key: STYLES[part][key] for key in ("color", "marker")}
             ax.plot(np.clip(values, -WIDEST, WIDEST), places + shift, ls="none", ms=9, label=part, **style)
-            for value, place in zip(values, places + shift, strict=True):
+            for statistic, value, place in zip(verdict.statistics, values, places + shift, strict=True):
                 if abs(value) > WIDEST:
                     side = np.sign(value)
                     ax.annotate(
-                        f"{value:+.0f} {'→' if side > 0 else '←'}",
+                        f"{_in_words(statistic, value)} {'→' if side > 0 else '←'}",
                         (side * WIDEST, place),
                         xytext=(-10 * side, 0),
                         textcoords="offset points",
@@ -192,11 +193,7 @@ def draw_comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     floor = float(table.loc["retrained", "distance"])
     timed = table["seconds"][table["seconds"] > 0.0]
     edge = float(timed.min()) / 3.0 if len(timed) else 1.0
-    ax.axhspan(0.0, floor, color=CHANCE)
-    ax.axhline(floor, color="0.5", lw=1.0)
-    ax.text(
-        0.995, floor, "distance between retrained models ", transform=ax.get_yaxis_transform(), ha="right", va="top"
-    )
+    ax.axhspan(0.0, floor, facecolor=CHANCE, edgecolor="0.5", label="distance between retrained models")
     points: list[tuple[str, float, float, str]] = []
     for decision, (colour, marker) in _POINTS.items():
         chosen = table[table["verdict"] == decision]
@@ -209,7 +206,7 @@ def draw_comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     if retraining > 0.0:
         ax.axvline(retraining, color="0.5", lw=1.0, ls="--")
         ax.text(retraining, 0.98, " retraining", transform=ax.get_xaxis_transform(), va="top", fontsize="small")
-    ax.set(xscale="log", ylim=(0.0, None))
+    ax.set(xscale="log", ylim=(-0.04 * float(table["distance"].max()) or None, None))
     ax.set_xlim(edge / 1.6, max([*timed, edge]) * 1.6)
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -218,16 +215,16 @@ def draw_comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("seconds (left edge: not known)")
     ax.set_ylabel("distance to retrained models\non the forgotten rows")
     ax.set_title("Low and left is better; in the grey band nothing is left to gain", fontsize="medium")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize="small")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize="small")
     return ax
 
 
 def _name_points(ax: Axes, points: list[tuple[str, float, float, str]]) -> None:
     """Write names beside the axes, from top to bottom as the points are, so far apart that they can be read."""
     ordered = sorted(points, key=lambda point: point[2])
-    top = ax.get_ylim()[1]
+    bottom, top = ax.get_ylim()
     gap = min(LINE, 1.0 / max(len(ordered), 1))
-    heights = np.array([y / top for _, _, y, _ in ordered])
+    heights = np.array([(y - bottom) / (top - bottom) for _, _, y, _ in ordered])
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + gap)
     for i in range(len(heights) - 1, -1, -1):
@@ -280,6 +277,14 @@ def draw_costs(receipts: Mapping[str, Sequence[Receipt]], ax: Axes | None = None
     return ax
 
 
+def _in_words(statistic: Statistic, value: float) -> str:
+    """What stands beside an arrow: the multiple, or the difference itself where chance explains none at all."""
+    if np.isfinite(value):
+        return f"{value:+.0f}"
+    estimate = statistic.difference.estimate
+    return f"{estimate:.1%} of rows" if statistic.name.startswith("identity") else f"{estimate:+.3g}"
+
+
 def _multiples(verdict: Verdict) -> list[float]:
     """Differences over the smallest that would be found with a single chance in two."""
     level = verdict.alpha / max(len(verdict.statistics), 1)
@@ -287,5 +292,6 @@ def _multiples(verdict: Verdict) -> list[float]:
     for statistic in verdict.statistics:
         limit = statistic.difference.detectable(level, power=0.5)
         estimate = statistic.difference.estimate
-        values.append(estimate / limit if limit > 0.0 else (0.0 if statistic.difference.p_value > level else np.inf))
+        found = float("inf") if estimate > 0.0 else float("-inf")
+        values.append(estimate / limit if limit > 0.0 else (0.0 if statistic.difference.p_value > level else found))
     return values

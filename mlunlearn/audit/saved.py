@@ -36,7 +36,7 @@ def number(value: float) -> str:
     if not abs(value) >= 10.0:
         return f"{value:.3f}"
     rounded = float(f"{value:.4g}")
-    return f"{rounded:,.0f}" if 1e3 <= abs(rounded) < 1e9 else f"{rounded:.4g}"
+    return f"{rounded:,.0f}" if 1e3 <= abs(rounded) < 1e9 else f"{rounded:#.4g}"
 
 
 def verdict_table(verdict: Verdict) -> pd.DataFrame:

@@ -62,6 +62,38 @@ def test_costs_are_the_sums_of_the_receipts():
     assert plot_costs(models["sharded"]).get_legend_handles_labels()[1][1] == "SISAClassifier"
 
 
+@pytest.mark.parametrize("floor", [0.0, 0.1])
+def test_points_on_the_axis_are_seen_whole_and_no_words_lie_over_them(floor):
+    table = pd.DataFrame(
+        {
+            "verdict": ["as a retrained model", "distinguishable from one", ""],
+            "distance": [0.0, 0.5, floor],
+            "seconds": [0.1, 1.0, 2.0],
+        },
+        index=["exact", "other", "retrained"],
+    )
+    ax = draw_comparison(table)
+    ax.figure.draw_without_rendering()
+    points = {line.get_label(): line for line in ax.lines}
+    x, y = ax.transData.transform(points["as a retrained model"].get_xydata()[0])
+    radius = points["as a retrained model"].get_markersize() / 2 * ax.figure.dpi / 72
+    assert y - radius > ax.bbox.y0
+    inside = [text for text in ax.texts if text.get_text().strip() == "retraining"]
+    assert len(inside) == len(ax.texts) - 2
+    assert not any(Text.get_window_extent(text).contains(x, y) for text in inside)
+    assert "distance between retrained models" in ax.get_legend_handles_labels()[1]
+
+
+def test_where_chance_explains_nothing_the_share_of_rows_is_written():
+    y = np.zeros(50, dtype=int)
+    right, other = {"test": Outputs(y)}, {"test": Outputs(np.where(np.arange(50) < 3, 1, 0))}
+    report = Audit.of(
+        Predictions("classifier", {"test": y}, other, [right, right], deterministic=True), n_bootstrap=2, random_state=0
+    )
+    words = [text.get_text() for text in report.plot().axes[0].texts]
+    assert words == ["6.0% of rows →"]
+
+
 def test_one_panel_on_given_axes():
     rng = np.random.default_rng(0)
     proba = rng.dirichlet([1.0, 1.0], size=(4, 80))

@@ -118,6 +118,13 @@ def test_a_dataset_of_another_length_is_refused():
         audit(model, Images(TEST), None, train=(Images(slice(0, 199)), None), n_references=2)
 
 
+def test_a_bare_network_has_the_control_from_scratch():
+    X, y = data(False, TRAIN)
+    model = Retrain(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), random_state=0).fit(X, y).unlearn(ROWS)
+    report = compare({"exact": model}, *data(False, TEST), train=(X, y), n_references=2, random_state=0)
+    assert report.table.loc["from scratch", "distance"] > 0
+
+
 def test_training_from_scratch_is_no_control_where_the_network_came_trained():
     """A frozen network that is copied and fitted is the trained one still: it would stand in the table as a control."""
     X, y = data(False, TRAIN)
