@@ -22,6 +22,7 @@ from mlunlearn.audit import (
     svc_attack,
 )
 from mlunlearn.audit.attacks.errors import Loss
+from mlunlearn.audit.determinism import declares_no_randomness
 from mlunlearn.audit.judge import Judge
 
 Floats = NDArray[np.float64]
@@ -222,7 +223,7 @@ def regression_report(
         "retrained again": _floor(data, reference),
     }
     said = {name: _said(model, X, X_test) for name, model in models.items()}
-    verdicts = data.verdicts(said, reference, alpha)
+    verdicts = data.verdicts(said, reference, alpha, all(declares_no_randomness(model) for model in retrained))
     for name, answers in said.items():
         rows[name] = {"verdict": verdicts[name], **data.errors(answers), **data.against(answers, reference)}
     table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=COLUMNS)
@@ -300,7 +301,9 @@ class _Rows:
             ).auc
         return figures
 
-    def verdicts(self, said: Mapping[str, Said], references: Sequence[Said], alpha: float) -> dict[str, str]:
+    def verdicts(
+        self, said: Mapping[str, Said], references: Sequence[Said], alpha: float, deterministic: bool
+    ) -> dict[str, str]:
         """Verdicts by the core's declared statistics, on forgotten rows and test rows of their kind."""
         if not self.alike.any():
             return dict.fromkeys(said, "cannot tell at this size")
@@ -309,9 +312,10 @@ class _Rows:
         outputs = {name: self._outputs(answers) for name, answers in said.items()}
         retrained = [self._outputs(answers) for answers in references]
         first = next(iter(outputs.values()), retrained[0])
-        judge = Judge(
-            Predictions("regressor", targets, first, retrained, original=outputs.get("original")), alpha=alpha
+        predictions = Predictions(
+            "regressor", targets, first, retrained, original=outputs.get("original"), deterministic=deterministic
         )
+        judge = Judge(predictions, alpha=alpha)
         found = judge.comparability()
         return {name: judge.verdict(answers, found).decision for name, answers in outputs.items()}
 

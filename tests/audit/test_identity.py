@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlunlearn import Retrain, SISAClassifier
 from mlunlearn.audit import Audit, Outputs, Predictions, audit, compare
-from mlunlearn.audit._preparation.references import declares_no_randomness
+from mlunlearn.audit.determinism import declares_no_randomness
 from mlunlearn.audit.identity import chance_of_agreement, identity_statistic, references_needed
 from mlunlearn.audit.judge import Judge
 

@@ -27,7 +27,8 @@ from mlunlearn.audit._preparation.inputs import (
 )
 from mlunlearn.audit._preparation.oracles import Answers, ask, check_can_retrain, retrain_and_ask, untrained_models
 from mlunlearn.audit._preparation.overlap import never_trained_on
-from mlunlearn.audit._preparation.references import check_answers, check_references, declares_no_randomness
+from mlunlearn.audit._preparation.references import check_answers, check_references
+from mlunlearn.audit.determinism import declares_no_randomness
 from mlunlearn.audit.predictions import ByData, Predictions
 from mlunlearn.rows.data import take_rows
 

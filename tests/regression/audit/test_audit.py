@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import wasserstein_distance
 from sklearn.base import clone
+from sklearn.datasets import load_diabetes
 from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeRegressor
 from torch import nn
 
@@ -197,3 +199,19 @@ def test_unlearners_relearn_too(diabetes, mlp):
     X, y = diabetes
     model = FineTuneRegressor(mlp, n_steps=5, random_state=0).fit(X, y).unlearn([0])
     assert relearn_steps(model, X, y, X[:9], y[:9], target_error=1e9, seeds=[0]).steps == (0,)
+
+
+def test_a_regressor_without_a_seed_is_judged_by_equality():
+    X, y = load_diabetes(return_X_y=True)
+    forget = np.arange(300) < 90
+    never = [Ridge().fit(X[90:300], y[90:300]) for _ in range(4)]
+    models = {
+        "original": Ridge().fit(X[:300], y[:300]),
+        "exact": never.pop(),
+        "part": Ridge().fit(X[89:300], y[89:300]),
+    }
+
+    table = regression_report(models, never, X=X[:300], y=y[:300], forget=forget, X_test=X[300:], y_test=y[300:])
+
+    decisions = table.loc[["original", "exact", "part"], "verdict"].tolist()
+    assert decisions == ["distinguishable from one", "as a retrained model", "distinguishable from one"]
