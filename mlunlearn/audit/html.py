@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mlunlearn.audit.printing import DESCRIPTION, EXPOSURE, RULE, short_table, title_of
+from mlunlearn.audit.printing import DESCRIPTION, EXPOSURE, RULE, headlines_of, remarks_of, short_table, title_of
 from mlunlearn.audit.saved import number, verdict_table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def fragment(report: Audit) -> str:
         HTML without a head.
     """
     tables = [_table(verdict_table(report.verdict)), *_paragraphs([DESCRIPTION]), _short(report)]
-    return "".join([*_head(report), *tables, *_paragraphs(report.remarks())])
+    return "".join([*_head(report), *tables, *_paragraphs(remarks_of(report))])
 
 
 def page(report: Audit) -> str:
@@ -69,13 +69,13 @@ def page(report: Audit) -> str:
     ]
     if not report.worst.empty:
         parts += [*_paragraphs([EXPOSURE]), _table(report.worst)]
-    parts += _paragraphs(report.remarks())
+    parts += _paragraphs(remarks_of(report))
     parts += ["<h2>All scores</h2>", _table(report.to_frame()), "</body></html>"]
     return "\n".join(parts) + "\n"
 
 
 def _head(report: Audit) -> list[str]:
-    verdict, *others = report.headlines()
+    verdict, *others = headlines_of(report)
     return [*_paragraphs([title_of(report.about)]), f"<p><b>{escape(verdict)}</b></p>", *_paragraphs(others)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from mlunlearn.audit.predictions import Predictions
 from mlunlearn.audit.saved import number
 from mlunlearn.audit.table import Row
 from mlunlearn.audit.verdict import Verdict
+
+if TYPE_CHECKING:
+    from mlunlearn.audit.report import Audit
 
 HOW_TO_READ = (
     "How to read it: 'as a retrained model' means that no declared statistic tells it from models that never saw the "
@@ -109,6 +112,23 @@ def agreement_note(predictions: Predictions, alpha: float, n_ours: int = 1) -> s
     )
     start = "The retrained models agree in every answer: as far as they show, training does not depend on the seed."
     return f"{start} {says}{more}"
+
+
+def headlines_of(report: Audit) -> list[str]:
+    """The verdict, the same of the model before unlearning, and how rows are compared."""
+    lines = [f"VERDICT: {report.verdict}"]
+    if report.verdict_on_original is not None:
+        lines.append(f"The model before unlearning, by the same test: {report.verdict_on_original}")
+    return [*lines, *([report.comparison] if report.comparison else [])]
+
+
+def remarks_of(report: Audit) -> list[str]:
+    """How to read the audit, where more of it is, what unlearning took, and what was not measured."""
+    classes = ", classes in by_class()" if report.about.get("task") == "classifier" else ""
+    remarks = [HOW_TO_READ, f"{len(report.rows)} scores are in to_frame(), persons in by_person(){classes}."]
+    remarks += remarks_on(report.cost, report.about)
+    absent = (*report.verdict.absent, *report.not_measured)
+    return [*remarks, *report.notes, *(f"Not measured: {what}." for what in absent)]
 
 
 def remarks_on(cost: Mapping[str, float], about: Mapping[str, Any]) -> list[str]:

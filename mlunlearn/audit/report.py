@@ -21,8 +21,9 @@ from mlunlearn.audit.printing import (
     EXPOSURE,
     HOW_TO_READ,
     RULE,
+    headlines_of,
     notes_on,
-    remarks_on,
+    remarks_of,
     short_table,
     title_of,
 )
@@ -208,7 +209,7 @@ class Audit:
         str
             A few lines; printing the audit gives the tables as well.
         """
-        return "\n".join([title_of(self.about), *self.headlines(), HOW_TO_READ])
+        return "\n".join([title_of(self.about), *headlines_of(self), HOW_TO_READ])
 
     def by_person(self) -> pd.DataFrame:
         """Return exposure and risk of every person, or of every row where there are no persons, the largest first.
@@ -364,12 +365,12 @@ class Audit:
 
     def __str__(self) -> str:
         """Return the verdict, what it rests on, and the main scores, aligned in columns."""
-        lines = [title_of(self.about), "", *self.headlines(), "", verdict_table(self.verdict).to_string(index=False)]
+        lines = [title_of(self.about), "", *headlines_of(self), "", verdict_table(self.verdict).to_string(index=False)]
         lines += [*RULE.format(alpha=self.verdict.alpha).split("; "), "", DESCRIPTION]
         lines.append(short_table(self.rows, refused=self.refused).to_string(index=False))
         if not self.worst.empty:
             lines += ["", EXPOSURE, self.worst.round(3).to_string(index=False)]
-        return "\n".join([*lines, "", *self.remarks()])
+        return "\n".join([*lines, "", *remarks_of(self)])
 
     def _repr_html_(self) -> str:
         """Return the same for notebooks."""
@@ -381,30 +382,3 @@ class Audit:
     def refused(self) -> bool:
         """Whether attacks would measure how forgotten and unseen rows differ to any model, and are not shown."""
         return self.about.get("alike", self.about.get("exchangeable")) is False
-
-    def headlines(self) -> list[str]:
-        """Return the verdict, the same of the model before unlearning, and how rows are compared.
-
-        Returns
-        -------
-        list of str
-            One sentence or two each.
-        """
-        lines = [f"VERDICT: {self.verdict}"]
-        if self.verdict_on_original is not None:
-            lines.append(f"The model before unlearning, by the same test: {self.verdict_on_original}")
-        return [*lines, *([self.comparison] if self.comparison else [])]
-
-    def remarks(self) -> list[str]:
-        """Return how to read the audit, what it took, and what is not in it.
-
-        Returns
-        -------
-        list of str
-            One remark each.
-        """
-        classes = ", classes in by_class()" if self.about.get("task") == "classifier" else ""
-        remarks = [HOW_TO_READ, f"{len(self.rows)} scores are in to_frame(), persons in by_person(){classes}."]
-        remarks += remarks_on(self.cost, self.about)
-        absent = (*self.verdict.absent, *self.not_measured)
-        return [*remarks, *self.notes, *(f"Not measured: {what}." for what in absent)]
