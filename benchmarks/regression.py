@@ -36,6 +36,7 @@ from sklearn.frozen import FrozenEstimator
 
 from benchmarks.common import Trained, write_results
 from benchmarks.regression_tasks import TASKS, Setting, mufac
+from mlunlearn import ForgetRequestError
 from mlunlearn.regression import (
     Band,
     BlindspotRegressor,
@@ -142,8 +143,13 @@ def run_scenario(
     retrained = [model for model, _ in fits]
     seconds = {"retrained": fits[0][1], "retrained again": fits[1][1]}
     models: dict[str, Any] = {"original": original}
+    refused: dict[str, str] = {}
     for name, method in methods(FrozenEstimator(original), task, int((~forget).sum()), seed).items():
-        models[name], seconds[name] = forgotten(method, task, forget, trained, name)
+        try:
+            models[name], seconds[name] = forgotten(method, task, forget, trained, name)
+        except ForgetRequestError as error:  # the edit ruined the network, and the model was left as it was
+            refused[name] = str(error)
+            continue
         if isinstance(method, BlindspotRegressor) and models[name].blindspots_:
             models[f"{name}, without the network"] = Alone(models[name])
     table = regression_report(
@@ -155,7 +161,8 @@ def run_scenario(
         for name in table.index
     ]
     table["anamnesis"] = anamnesis(task, models, retrained, original, test_forget, trained.inside("relearned"))
-    return table.assign(seed=seed)
+    others = pd.DataFrame({"refused": refused})
+    return pd.concat([table, others]).assign(seed=seed)
 
 
 def run_few(task: RegressionTask, original: Any, tenth: np.ndarray, seed: int, trained: Trained) -> pd.DataFrame:
@@ -281,7 +288,8 @@ def run_seed(make: Callable[[int], Setting], seed: int, folder: Path | None) -> 
 def run(name: str, make: Callable[[int], Setting], seeds: list[int], folder: Path | None) -> None:
     """Measure a task with every seed, and write what there is."""
     setting = make(seeds[0])
-    rows = pd.concat([run_seed(make, seed, folder) for seed in seeds])
+    everything = pd.concat([run_seed(make, seed, folder) for seed in seeds])
+    rows = everything[everything["refused"].isna()].drop(columns="refused")
     results = {
         "task": setting.task.name,
         "note": setting.note,
@@ -290,7 +298,7 @@ def run(name: str, make: Callable[[int], Setting], seeds: list[int], folder: Pat
         "seeds": seeds,
         "summary": summary(rows),
         "nearer_than_controls": nearer_than_controls(rows),
-        "rows": figures_of(rows),
+        "rows": figures_of(everything),
     }
     write_results(f"regression_{name}", results)
     print(overview(rows).to_string(float_format="%.3g"))

@@ -11,6 +11,7 @@ import math
 import re
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -334,11 +335,12 @@ def _costs(times: list[float | None], scores: Iterable[float], peak_mib: float) 
 
 
 def _regression() -> str:
-    rows, notes, few = [], [], []
+    rows, notes, few, refused = [], [], [], []
     for name in REGRESSIONS:
         found = json.loads((RESULTS / f"regression_{name}.json").read_text(encoding="utf-8"))
         notes.append(f"{name}: {found['note']}, {len(found['seeds'])} seeds")
         rows += _regression_rows(name, found["summary"])
+        refused += _refused(name, found["rows"])
         few += _few_rows(name, found["summary"])
     head = ["data", "method", *SCENARIOS, "worst against doing nothing", "largest error on retained kinds", "time"]
     parts = [
@@ -350,6 +352,8 @@ def _regression() -> str:
         f"scratch and from the trained weights (`benchmarks/results/regression_*.json`; {'; '.join(notes)}).\n\n"
         f"{_table(head, rows)}"
     ]
+    if refused:
+        parts.append(f"Requests refused, because the edit ruined the network: {'; '.join(refused)}.")
     if few:
         parts.append(
             "**Few rows of a regression**: mean distance of the predictions for single forgotten rows, and for a "
@@ -363,23 +367,30 @@ def _regression() -> str:
 def _regression_rows(name: str, summary: dict[str, Any]) -> list[list[str]]:
     rows = []
     for model in summary["low"]:
-        figures = [summary[scenario][model] for scenario in SCENARIOS]
+        served = [scenario for scenario in SCENARIOS if model in summary[scenario]]
+        figures = [summary[scenario][model] for scenario in served]
         if model.startswith("retrained") or "time_over_retrained" not in figures[0]:
             continue
-        nothing = [summary[scenario]["original"]["w1_over_floor"] for scenario in SCENARIOS]
+        nothing = [summary[scenario]["original"]["w1_over_floor"] for scenario in served]
+        near = {scenario: f"{figure['w1_over_floor']:.1f}" for scenario, figure in zip(served, figures, strict=True)}
         harm = max(figure["w1_over_floor"] / alone for figure, alone in zip(figures, nothing, strict=True))
         time = statistics.mean(figure["time_over_retrained"] for figure in figures)
         rows.append(
             [
                 name,
                 model,
-                *(f"{figure['w1_over_floor']:.1f}" for figure in figures),
+                *(near.get(scenario, "refused") for scenario in SCENARIOS),
                 "" if model == "original" else f"{harm:.1f}",
                 f"{max(figure['test_retain_over_retrained'] for figure in figures):.2f}",
                 "" if model == "original" else f"{time:.2f}",
             ]
         )
     return rows
+
+
+def _refused(name: str, rows: list[dict[str, Any]]) -> list[str]:
+    asked = [f"{row['model']} on {name}, {row['scenario']}" for row in rows if "refused" in row]
+    return [f"{what} ({count} of {len({row['seed'] for row in rows})} seeds)" for what, count in Counter(asked).items()]
 
 
 def _few_rows(name: str, summary: dict[str, Any]) -> list[list[str]]:

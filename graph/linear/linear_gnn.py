@@ -21,6 +21,7 @@ from mlunlearn.graph.positions import asked_rows
 from mlunlearn.graph.reading import read_graph
 from mlunlearn.graph.requests import Deletion
 from mlunlearn.receipts import Work
+from mlunlearn.training.generators import TURNS
 from mlunlearn.training.threads import one_thread
 
 
@@ -175,14 +176,14 @@ class LinearGNNMixin(ClassifierMixin, GraphForgettingMixin):
 
     def _fit(self) -> None:
         self._check_trainable(self._data)
-        with one_thread():
+        with TURNS, one_thread():
             self._propagated = self._own_propagation().propagate(self._data)
             examples = all_examples(self._data, self._propagated)
             self.present_ = np.bincount(examples.y, minlength=len(self.classes_)) > 0
             self._learn(examples)
 
     def _unlearn(self, deletion: Deletion) -> Work:
-        with one_thread():
+        with TURNS, one_thread():
             propagated, reached = self._propagated.after(deletion)
             change = Change(
                 deletion.remaining,
@@ -195,7 +196,7 @@ class LinearGNNMixin(ClassifierMixin, GraphForgettingMixin):
             return self._relearn(change)
 
     def _answer_for(self, graph: Graph) -> None:
-        with one_thread():
+        with TURNS, one_thread():
             self._propagated = self._own_propagation().propagate(graph)
 
     def _weights(self) -> dict[str, Tensor]:
@@ -231,9 +232,8 @@ class LinearGNNMixin(ClassifierMixin, GraphForgettingMixin):
                 f"This {type(self).__name__} was reloaded without its graph, which is never saved with a model; pass "
                 f"the graph to ask about as data, or call {self._attach_call}."
             )
-        with one_thread():
-            graph, propagated = (self._data, self._propagated) if data is None else self._propagate_other(data)
-            scores = propagated.features(asked_rows(graph, idx).numpy()) @ self.coef_.T
+        graph, propagated = (self._data, self._propagated) if data is None else self._propagate_other(data)
+        scores = propagated.features(asked_rows(graph, idx).numpy()) @ self.coef_.T
         scores[:, ~self.present_] = -np.inf
         return scores
 

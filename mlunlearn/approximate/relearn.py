@@ -100,8 +100,8 @@ class RelearnClassifier(EditedClassifier):
     the others, and is no better than the controls. Fails where rows of the forgotten kind are so few, or so unlike the
     known ones, that the half held out does not hold most of them; where they are over half of their label; and where
     few known rows happen to be alike, which drops sound rows that are hard. Weights that are kept are no help, and may
-    harm, where few steps from untrained ones get as far: of the benchmark's sentences, rows that are not manipulated in
-    secret are forgotten better by `RestartClassifier` in batches as small.
+    harm, where few steps from untrained ones get as far: of the benchmark's sentences, random, mislabelled and
+    memorised rows are forgotten better by `RestartClassifier` in batches as small, and a class as well.
 
     References
     ----------

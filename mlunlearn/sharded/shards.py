@@ -66,17 +66,16 @@ def train_shard(
     checkpoints, model = list(kept), kept[-1] if kept else None
     spent = []
     private = not from_known_libraries(learner.estimator)  # it may write into what it is shown
-    with one_thread():
-        for part in range(len(kept), len(sizes)):
-            if sizes[part]:
-                seen, union = ends[part] if model is not None else 0, slice(0, ends[part + 1])
-                shown = block.take(np.arange(ends[part + 1])) if private else block.part(union)
-                seed = derive_seeds(*key, part, GENERATORS)[0]
-                with TURNS, KeptGenerators(), SeededGenerators(seed), no_threads_inside(learner.estimator):
-                    model = learner.advance(model, shown, seen, (*key, part), classes)
-            trained = sizes[part] and model is not None
-            spent.append(learner.samples(ends[part], int(sizes[part])) if trained else 0)
-            checkpoints.append(model)
+    for part in range(len(kept), len(sizes)):
+        if sizes[part]:
+            seen, union = ends[part] if model is not None else 0, slice(0, ends[part + 1])
+            shown = block.take(np.arange(ends[part + 1])) if private else block.part(union)
+            seed = derive_seeds(*key, part, GENERATORS)[0]
+            with TURNS, one_thread(), KeptGenerators(), SeededGenerators(seed), no_threads_inside(learner.estimator):
+                model = learner.advance(model, shown, seen, (*key, part), classes)
+        trained = sizes[part] and model is not None
+        spent.append(learner.samples(ends[part], int(sizes[part])) if trained else 0)
+        checkpoints.append(model)
     return checkpoints, spent
 
 

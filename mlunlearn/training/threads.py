@@ -19,7 +19,9 @@ def _threadpools(torch_loaded: bool) -> ThreadpoolController:
 def one_thread() -> Iterator[None]:
     """Train on one thread, because the number of threads changes the last bits of sums.
 
-    Several models are trained at once by ``n_jobs`` processes instead.
+    Several models are trained at once by ``n_jobs`` processes instead. The number is one of the whole process: to be
+    entered under the lock `mlunlearn.training.generators.TURNS`, or the thread that is done first would give another
+    one, which still trains, all threads back.
     """
     torch = sys.modules.get("torch")
     with _threadpools(torch is not None).limit(limits=1):

@@ -20,6 +20,7 @@ from mlunlearn.receipts import Work
 from mlunlearn.regression.methods.features import features_checksum, module_features
 from mlunlearn.requests import ForgetRequest
 from mlunlearn.rows.data import Block
+from mlunlearn.training.generators import TURNS
 from mlunlearn.training.threads import one_thread
 
 _ROWS = 1024  # of a block of sufficient statistics
@@ -93,7 +94,7 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
         blocks = [self._data.block(self._rows_left(b)) for b in range(self._n_groups)]
         self._flat = np.ndim(blocks[0].y) == 1
         self._refuse_random_features(next(block for block in blocks if len(block)))
-        with one_thread():
+        with TURNS, one_thread():
             self._sums: list[Sums | None] = [self._summed(block) for block in blocks]
             self._solve(self._sums)
 
@@ -133,7 +134,7 @@ class RidgeHeadRegressor(RegressorMixin, UnlearnerMixin, MetaEstimatorMixin, Bas
             )
         rows = request.rows
         sums, samples = list(self._sums), 0
-        with one_thread():
+        with TURNS, one_thread():
             for b in np.unique(rows // _ROWS).tolist():
                 block = self._read(self._rows_left(b, without=rows))
                 sums[b] = self._summed(block)

@@ -10,6 +10,7 @@ from opcode import opname
 import numpy as np
 import pytest
 import sklearn
+import threadpoolctl
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
@@ -141,9 +142,12 @@ def global_generators():
 
 
 def free_turns():
-    """Release the lock of the process, which an interrupt where none can be leaves locked for every later trial."""
+    """Release the locks of the process, which an interrupt where none can be leaves locked for every later trial."""
     while TURNS._is_owned():
         TURNS.release()
+    shared = getattr(threadpoolctl.OpenBLASController, "_SHARED_STATE", None)  # of newer releases
+    if shared is not None and shared.lock.locked():
+        shared.lock.release()
 
 
 def serve_next(model, rows, elsewhere):

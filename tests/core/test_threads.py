@@ -1,6 +1,8 @@
 """One model in two threads: requests are served one after the other, and predictions are those of one state."""
 
 import copy
+import os
+import subprocess
 import sys
 import threading
 
@@ -170,3 +172,40 @@ def test_labels_are_those_of_one_state_while_a_class_is_forgotten():
         )
         strange += len(set(told) - allowed)
     assert (strange, raised) == (0, [])
+
+
+SEVERAL_THREADS = """
+import threading, time
+import numpy as np
+from sklearn.linear_model import Ridge, RidgeClassifier
+from threadpoolctl import threadpool_info
+from mlunlearn import Retrain, SISAClassifier
+
+seen = []
+
+class Watching(RidgeClassifier):
+    def fit(self, X, y):
+        for _ in range(5):
+            time.sleep(0.02)
+            seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return super().fit(X, y)
+
+X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+models = [SISAClassifier(Watching(), n_shards=2, n_slices=n, random_state=0) for n in (1, 3)] + [Retrain(Watching())]
+threads = [threading.Thread(target=model.fit, args=(X, y)) for model in models]
+assert max(pool["num_threads"] for pool in threadpool_info()) == 2
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert seen and set(seen) == {1}, seen
+"""
+
+
+def test_models_that_train_in_several_threads_have_one_thread_each_for_their_sums():
+    """The number of threads of BLAS is one of the process: who is done first must not give it back to all."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SEVERAL_THREADS], env=environment, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
