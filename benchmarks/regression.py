@@ -182,6 +182,12 @@ def run_few(task: RegressionTask, original: Any, tenth: np.ndarray, seed: int, t
         "hundredth": rows[None, : max(len(tenth) // 100, 2)],
     }
     fits = retrain(task, tenth, seed, trained.inside("random"))
+
+    def served(name: str, batch: np.ndarray) -> tuple[Any, float]:
+        method = methods_for_few(frozen, prepared, task, seed)[name]
+        place = trained.inside("hundredth" if len(batch) > 1 else f"row {batch[0]}")
+        return forgotten(method, task, batch, place, name)
+
     found = []
     for scenario, batches in requests.items():
         asked = batches.ravel()
@@ -191,11 +197,11 @@ def run_few(task: RegressionTask, original: Any, tenth: np.ndarray, seed: int, t
         add("retrained again", references[1], [references[0], references[2]], seconds=fits[1][1])
         add("original", original.predict(task.X[asked]), references)
         for name in methods_for_few(frozen, prepared, task, seed):
-            after = []
-            for batch in batches:
-                method = methods_for_few(frozen, prepared, task, seed)[name]
-                place = trained.inside(scenario if len(batch) > 1 else f"row {batch[0]}")
-                after.append(forgotten(method, task, batch, place, name))
+            try:
+                after = list(map(partial(served, name), batches))
+            except ForgetRequestError as error:
+                found.append({"scenario": scenario, "model": name, "refused": str(error)})
+                continue
             add(
                 name,
                 np.concatenate([m.predict(task.X[batch]) for (m, _), batch in zip(after, batches, strict=True)]),
