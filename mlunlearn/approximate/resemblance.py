@@ -46,10 +46,22 @@ class Embedded:
         -------
         Embedded
             In the order of the data.
+
+        Raises
+        ------
+        FloatingPointError
+            If an embedding is not finite.
         """
         with torch.no_grad():
             found = [run.head.embed(run.original, batch.X).flatten(1) for batch in rows.in_order(run.batch_size)]
-        return cls(torch.cat(found), run.labels(rows).cpu().numpy())
+        values = torch.cat(found)
+        wild = int((~values.isfinite()).any(dim=1).sum())
+        if wild:
+            raise FloatingPointError(
+                f"the embeddings of {wild} of {len(values)} rows are not finite before the first step; the inputs are "
+                "too large for the network, or hold no numbers."
+            )
+        return cls(values, run.labels(rows).cpu().numpy())
 
 
 def leanings(forgotten: Embedded, retained: Embedded) -> tuple[np.ndarray, np.ndarray]:

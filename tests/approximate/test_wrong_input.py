@@ -157,7 +157,7 @@ def test_data_without_labels(method, as_items, data, frozen, fitted, untrained, 
     refuses(model, lambda: model.fit(X, **held_out), ValueError, r"\by\b|target|label")
 
 
-NEED_A_LAYER = {"BoundaryExpand", "LAF", "LAFR", "MaskedSmallGradients"}
+NEED_A_LAYER = {"BoundaryExpand", "LAF", "LAFR", "MaskedSmallGradients", "Relearn"}
 """Methods that edit a head, or layers of a kind, and have to find them."""
 NEED_A_NEW_NETWORK = {"BadTeacher", "EUk", "Restart", "ShrinkPerturb"}
 """Methods that draw weights anew."""
